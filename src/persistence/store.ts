@@ -1,0 +1,155 @@
+/**
+ * What the supervisor asks of a job store: small, asynchronous, in batches.
+ *
+ * Every implementation keeps the same rules (src/persistence/queue.ts) and passes the same contract
+ * suite (test/contract/). Argument bytes and headers are opaque to a store: it keeps and returns them.
+ */
+
+/** A queue is one worker instance's jobs. `workerKey` is '' for the instance without a key. */
+export interface QueueName {
+  readonly worker: string
+  readonly workerKey: string
+}
+
+/** A job to store. Times are wall-clock milliseconds since 1970. */
+export interface NewJob extends QueueName {
+  readonly method: string
+  /** Unique per queue while a job with it is unfinished. */
+  readonly jobKey: string
+  /** The argument as CBOR, kept as it is. Owned by the store from the call on. */
+  readonly payload: Uint8Array
+  /** Not before this time; a time in the past means now. */
+  readonly runAt: number
+  /** Whole number, highest first. */
+  readonly priority: number
+  /** How often the job may be started, at least 1. */
+  readonly maxAttempts: number
+  /** Started at most once: its claim is on disk before it starts, and a crash leaves it dead. */
+  readonly atMostOnce: boolean
+}
+
+export interface Enqueued {
+  /** The new job, or the unfinished one that has the key. A whole number, growing, unique in the store. */
+  readonly id: number
+  readonly created: boolean
+}
+
+/** One start of one job: only the holder of the current attempt may settle it. */
+export interface Attempt {
+  readonly id: number
+  /** 1 for the first start. */
+  readonly attempt: number
+}
+
+export interface ClaimedJob extends NewJob, Attempt {
+  readonly enqueuedAt: number
+  /** An earlier attempt ended with its host or with the supervisor: see `docs/ARCHITECTURE.md`, suspects. */
+  readonly suspect: boolean
+}
+
+export interface JobFailure {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+}
+
+/** What happened to a failed attempt. `stale`: it was no longer the current one, so nothing changed. */
+export type FailOutcome =
+  | { readonly state: 'retry'; readonly runAt: number }
+  | { readonly state: 'dead' }
+  | { readonly state: 'stale' }
+
+export type JobState = 'scheduled' | 'ready' | 'active' | 'dead'
+
+export interface JobInfo extends QueueName {
+  readonly id: number
+  readonly method: string
+  readonly jobKey: string
+  readonly state: JobState
+  readonly priority: number
+  readonly runAt: number
+  readonly enqueuedAt: number
+  /** Starts so far. */
+  readonly attempts: number
+  readonly maxAttempts: number
+  /** Why the last attempt ended, when it failed. */
+  readonly failure?: JobFailure
+}
+
+export interface JobFilter {
+  readonly worker?: string
+  readonly workerKey?: string
+  readonly jobKey?: string
+  readonly state?: JobState
+  /** Only ids above this one: for paging, in the order of ids. */
+  readonly after?: number
+  /** At most this many (default 100). */
+  readonly limit?: number
+}
+
+export interface JobCounts {
+  readonly scheduled: number
+  readonly ready: number
+  readonly active: number
+  readonly dead: number
+}
+
+export interface JobStoreEvents {
+  /** The queue has at least one job that can be claimed now. */
+  due(queue: QueueName): void
+  /** The store failed for good (a disk error): the supervisor ends with the error's exit code. */
+  failed(error: Error): void
+}
+
+export interface JobStore {
+  /** One line for the log at start: which store, where, what durability. */
+  readonly description: string
+
+  /** Resolves when every new job is durable, in the order given. Rejects with `StoreError`. */
+  enqueue(jobs: readonly NewJob[]): Promise<Enqueued[]>
+
+  /** Removes the unfinished job with this key unless it is running. True once the removal is durable. */
+  remove(queue: QueueName, jobKey: string): Promise<boolean>
+
+  /**
+   * Claims up to `limit` due jobs of a queue, highest priority first, then lowest id. Resolves when the
+   * claims are written (durable when one is `atMostOnce`), so that a job that kills the process is counted.
+   * A suspect job is claimed alone: the result then holds just that one.
+   */
+  claim(queue: QueueName, limit: number): Promise<ClaimedJob[]>
+
+  /** Ends jobs as done; resolves when durable. False for an attempt that is not the current one. */
+  finish(attempts: readonly Attempt[]): Promise<boolean[]>
+
+  /**
+   * Records a failed attempt: back to the queue with backoff, or dead when its attempts are used up.
+   * `crashed` marks the job as suspect. Resolves when durable.
+   */
+  fail(attempt: Attempt, failure: JobFailure, crashed?: boolean): Promise<FailOutcome>
+
+  /**
+   * Puts a claimed job back, due at `runAt` (default now), and takes this attempt off its count when
+   * `counted` is false (it never started). False for a stale attempt.
+   */
+  release(attempt: Attempt, options?: { runAt?: number; counted?: boolean }): Promise<boolean>
+
+  /**
+   * Makes jobs whose time has come claimable, with a `due` event for each queue that gained one.
+   * Returns when the next job will be due, or undefined. Cheap: the dispatcher calls it at least every second.
+   */
+  sweep(): number | undefined
+
+  /** When the next scheduled job will be due, or undefined. */
+  nextDue(): number | undefined
+
+  inspect(filter: JobFilter): Promise<JobInfo[]>
+  counts(queue?: QueueName): JobCounts
+
+  /** Queues that have a claimable job: asked once after start. */
+  dueQueues(): QueueName[]
+
+  on<E extends keyof JobStoreEvents>(event: E, listener: JobStoreEvents[E]): void
+
+  /** Writes what is pending, marks the store as closed cleanly, frees its lock. */
+  close(): Promise<void>
+}
