@@ -1,0 +1,320 @@
+/**
+ * The envelope of a CALL: a CBOR map with small whole numbers as keys (as COSE has them, RFC 9052), in front
+ * of the argument bytes. The server reads the envelope and passes the argument on as it is.
+ *
+ * It is read straight from the receive buffer by the strict rules of docs/PROTOCOL.md: definite lengths,
+ * no key twice, valid UTF-8, whole numbers within ±2^53. Keys that this version does not know are skipped.
+ */
+import { isUtf8 } from 'node:buffer'
+import { InvalidArgument, ProtocolError } from '../errors.js'
+import { validate } from './validate.js'
+
+/** What a CALL asks for. */
+export const Verb = {
+  CALL: 0,
+  ASYNC: 1,
+  ENQUEUE: 2,
+  DEQUEUE: 3,
+  ASK_RESULT: 4,
+  RESET_RESULT: 5,
+  NEW_WORKER: 6,
+  DELETE: 7,
+  WORKER_INFO: 8,
+  ALL_WORKER_INFO: 9,
+  ENQUEUE_MANY: 10,
+} as const
+
+export const LAST_VERB = 10
+
+const Key = {
+  VERB: 0,
+  WORKER: 1,
+  WORKER_KEY: 2,
+  METHOD: 3,
+  JOB_KEY: 4,
+  TIMEOUT: 5,
+  RUN_AT: 6,
+  PRIORITY: 7,
+  ATTEMPTS: 8,
+  AT_MOST_ONCE: 9,
+  JOB_ID: 64,
+  ATTEMPT: 65,
+} as const
+
+export interface Envelope {
+  verb: number
+  worker: string
+  workerKey: string
+  method: string
+  /** '' when the call has none. */
+  jobKey: string
+  /** Milliseconds left until the caller's deadline; -1 for none. */
+  timeout: number
+  /** Wall-clock milliseconds since 1970, for an enqueue; -1 for now. */
+  runAt: number
+  priority: number
+  /** Highest number of starts of a job; 0 for the server's default. */
+  attempts: number
+  atMostOnce: boolean
+  /** Of a queued job; between supervisor and host only. 0 for none. */
+  jobId: number
+  attempt: number
+  /** Offset of the argument bytes, set by the decoder. */
+  payloadAt: number
+}
+
+/** An envelope with nothing but a verb. Every envelope has this one shape, which keeps property access fast. */
+export function envelope(verb: number, worker = '', workerKey = '', method = '', jobKey = ''): Envelope {
+  return {
+    verb,
+    worker,
+    workerKey,
+    method,
+    jobKey,
+    timeout: -1,
+    runAt: -1,
+    priority: 0,
+    attempts: 0,
+    atMostOnce: false,
+    jobId: 0,
+    attempt: 0,
+    payloadAt: 0,
+  }
+}
+
+/** More bytes than the envelope can take: three per UTF-16 unit, and room for keys and numbers. */
+export function envelopeBound(e: Envelope): number {
+  return 96 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length)
+}
+
+/** Writes the envelope at `at`, where `envelopeBound` bytes are free, and returns the offset after it. */
+export function writeEnvelope(to: Buffer, at: number, e: Envelope): number {
+  let fields = 1
+  let pos = at + 1
+  to[pos++] = Key.VERB
+  pos = writeNumber(to, pos, e.verb)
+  if (e.worker !== '') {
+    fields++
+    to[pos++] = Key.WORKER
+    pos = writeText(to, pos, e.worker)
+  }
+  if (e.workerKey !== '') {
+    fields++
+    to[pos++] = Key.WORKER_KEY
+    pos = writeText(to, pos, e.workerKey)
+  }
+  if (e.method !== '') {
+    fields++
+    to[pos++] = Key.METHOD
+    pos = writeText(to, pos, e.method)
+  }
+  if (e.jobKey !== '') {
+    fields++
+    to[pos++] = Key.JOB_KEY
+    pos = writeText(to, pos, e.jobKey)
+  }
+  if (e.timeout >= 0) {
+    fields++
+    to[pos++] = Key.TIMEOUT
+    pos = writeNumber(to, pos, e.timeout)
+  }
+  if (e.runAt >= 0) {
+    fields++
+    to[pos++] = Key.RUN_AT
+    pos = writeNumber(to, pos, e.runAt)
+  }
+  if (e.priority !== 0) {
+    fields++
+    to[pos++] = Key.PRIORITY
+    pos = writeNumber(to, pos, e.priority)
+  }
+  if (e.attempts !== 0) {
+    fields++
+    to[pos++] = Key.ATTEMPTS
+    pos = writeNumber(to, pos, e.attempts)
+  }
+  if (e.atMostOnce) {
+    fields++
+    to[pos++] = Key.AT_MOST_ONCE
+    to[pos++] = 0xf5
+  }
+  if (e.jobId !== 0) {
+    fields += 2
+    to[pos++] = 0x18
+    to[pos++] = Key.JOB_ID
+    pos = writeNumber(to, pos, e.jobId)
+    to[pos++] = 0x18
+    to[pos++] = Key.ATTEMPT
+    pos = writeNumber(to, pos, e.attempt)
+  }
+  to[at] = 0xa0 | fields
+  return pos
+}
+
+/** Reads the envelope that starts at `start`; `payloadAt` of the answer is where the argument bytes begin. */
+export function readEnvelope(bytes: Buffer, start: number, end: number): Envelope {
+  const e = envelope(-1)
+  cursor = start
+  const head = start < end ? bytes[start]! : 0
+  if (head >> 5 !== 5) throw new ProtocolError('the envelope of a CALL is not a CBOR map')
+  const fields = readHead(bytes, end)
+  let seen = 0
+  for (let i = 0; i < fields; i++) {
+    const keyAt = cursor
+    if (keyAt >= end || bytes[keyAt]! >> 5 !== 0) throw wrong('a key is not a whole number from 0')
+    const key = readHead(bytes, end)
+    const bit = key < 30 ? 1 << key : key === Key.JOB_ID ? 1 << 30 : 0
+    if ((seen & bit) !== 0) throw wrong(`key ${key} stands twice`)
+    seen |= bit
+    switch (key) {
+      case Key.VERB:
+        e.verb = readNumber(bytes, end, 'verb')
+        break
+      case Key.WORKER:
+        e.worker = readText(bytes, end, 'worker')
+        break
+      case Key.WORKER_KEY:
+        e.workerKey = readText(bytes, end, 'worker key')
+        break
+      case Key.METHOD:
+        e.method = readText(bytes, end, 'method')
+        break
+      case Key.JOB_KEY:
+        e.jobKey = readText(bytes, end, 'job key')
+        break
+      case Key.TIMEOUT:
+        e.timeout = atLeast(0, readNumber(bytes, end, 'timeout'), 'timeout')
+        break
+      case Key.RUN_AT:
+        e.runAt = atLeast(0, readNumber(bytes, end, 'time'), 'time')
+        break
+      case Key.PRIORITY:
+        e.priority = readNumber(bytes, end, 'priority')
+        break
+      case Key.ATTEMPTS:
+        e.attempts = atLeast(1, readNumber(bytes, end, 'attempts'), 'attempts')
+        break
+      case Key.AT_MOST_ONCE:
+        e.atMostOnce = readBoolean(bytes, end, 'at most once')
+        break
+      case Key.JOB_ID:
+        e.jobId = readNumber(bytes, end, 'job id')
+        break
+      case Key.ATTEMPT:
+        e.attempt = readNumber(bytes, end, 'attempt')
+        break
+      default:
+        cursor = validate(bytes, cursor, end)
+    }
+  }
+  if (e.verb < 0 || e.verb > LAST_VERB) throw wrong(`verb ${e.verb} is unknown: this side knows 0 to ${LAST_VERB}`)
+  e.payloadAt = cursor
+  return e
+}
+
+/** Where the reader is: one envelope is read at a time, and a closure or an object per call would cost more. */
+let cursor = 0
+
+function wrong(what: string): ProtocolError {
+  return new ProtocolError(`in the envelope of a CALL, ${what}`)
+}
+
+function atLeast(least: number, value: number, field: string): number {
+  if (value < least) throw wrong(`the ${field} is ${value}: at least ${least}`)
+  return value
+}
+
+/** The argument of a CBOR head at the cursor, which moves behind it. */
+function readHead(bytes: Buffer, end: number): number {
+  if (cursor >= end) throw wrong('the bytes end too early')
+  const info = bytes[cursor++]! & 0x1f
+  if (info < 24) return info
+  if (info > 27) throw wrong('a length is indefinite or reserved')
+  const width = 1 << (info - 24)
+  if (cursor + width > end) throw wrong('the bytes end too early')
+  let value = 0
+  for (let i = 0; i < width; i++) value = value * 256 + bytes[cursor++]!
+  if (value > Number.MAX_SAFE_INTEGER) throw wrong('a number is over 2^53 - 1')
+  return value
+}
+
+function readNumber(bytes: Buffer, end: number, field: string): number {
+  const major = cursor < end ? bytes[cursor]! >> 5 : 0
+  if (major > 1) throw wrong(`the ${field} is not a whole number`)
+  const value = readHead(bytes, end)
+  return major === 0 ? value : -1 - value
+}
+
+function readBoolean(bytes: Buffer, end: number, field: string): boolean {
+  const byte = cursor < end ? bytes[cursor++]! : 0
+  if (byte !== 0xf4 && byte !== 0xf5) throw wrong(`${field} is neither true nor false`)
+  return byte === 0xf5
+}
+
+function readText(bytes: Buffer, end: number, field: string): string {
+  if (cursor < end && bytes[cursor]! >> 5 !== 3) throw wrong(`the ${field} is not text`)
+  const length = readHead(bytes, end)
+  const from = cursor
+  const to = from + length
+  if (to > end) throw wrong(`the ${field} is longer than the frame`)
+  cursor = to
+  for (let i = from; i < to; i++) {
+    if (bytes[i]! > 0x7f) {
+      if (!isUtf8(bytes.subarray(from, to))) throw wrong(`the ${field} is not valid UTF-8`)
+      return bytes.toString('utf8', from, to)
+    }
+  }
+  return bytes.toString('latin1', from, to)
+}
+
+function writeNumber(to: Buffer, at: number, value: number): number {
+  if (value < 0) return writeHead(to, at, 0x20, -1 - value)
+  return writeHead(to, at, 0, value)
+}
+
+function writeHead(to: Buffer, at: number, major: number, value: number): number {
+  if (value < 24) {
+    to[at] = major | value
+    return at + 1
+  }
+  if (value < 0x100) {
+    to[at] = major | 24
+    to[at + 1] = value
+    return at + 2
+  }
+  if (value < 0x1_0000) {
+    to[at] = major | 25
+    to[at + 1] = value >>> 8
+    to[at + 2] = value
+    return at + 3
+  }
+  if (value < 0x1_0000_0000) {
+    to[at] = major | 26
+    return to.writeUInt32BE(value, at + 1)
+  }
+  to[at] = major | 27
+  const next = to.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at + 1)
+  return to.writeUInt32BE(value >>> 0, next)
+}
+
+function writeText(to: Buffer, at: number, text: string): number {
+  const length = text.length
+  if (length < 24) {
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 0x7f) return writeLongText(to, at, text)
+      to[at + 1 + i] = unit
+    }
+    to[at] = 0x60 | length
+    return at + 1 + length
+  }
+  return writeLongText(to, at, text)
+}
+
+function writeLongText(to: Buffer, at: number, text: string): number {
+  if (!text.isWellFormed()) {
+    throw new InvalidArgument(`the name or key ${JSON.stringify(text)} has half a surrogate pair: it is not valid text`)
+  }
+  const pos = writeHead(to, at, 0x60, Buffer.byteLength(text))
+  return pos + to.write(text, pos)
+}

@@ -1,0 +1,106 @@
+/** The body of an ERROR frame: a CBOR map with text keys. docs/PROTOCOL.md lists the codes. */
+import * as errors from '../errors.js'
+import { decodeValue, encodeValue } from './codec.js'
+
+interface Failure {
+  code: string
+  message: string
+  executed: errors.Executed
+  retryable: boolean
+  details?: Record<string, unknown>
+  remote?: errors.RemoteFailure
+}
+
+/** Text in an ERROR is cut at these lengths, so that an error always fits into a frame. */
+const MESSAGE_LIMIT = 16 * 1024
+const STACK_LIMIT = 16 * 1024
+
+export function encodeFailure(error: errors.OffstageError): Uint8Array {
+  const failure: Failure = {
+    code: error.code,
+    message: clip(error.message, MESSAGE_LIMIT),
+    executed: error.executed,
+    retryable: error.retryable,
+  }
+  if (Object.keys(error.details).length > 0) failure.details = error.details
+  if (error instanceof errors.RemoteWorkerError && error.remote !== undefined) failure.remote = error.remote
+  return encodeValue(failure, 'error')
+}
+
+/** Whatever a worker's method threw, as far as it can travel. */
+export function describeThrown(thrown: unknown): errors.RemoteFailure {
+  if (!(thrown instanceof Error)) {
+    return {
+      name: 'Error',
+      message: clip(`a method threw ${inspectShort(thrown)}, which is not an Error`, MESSAGE_LIMIT),
+    }
+  }
+  const failure: errors.RemoteFailure = {
+    name: clip(String(thrown.name), 256),
+    message: clip(String(thrown.message), MESSAGE_LIMIT),
+  }
+  const code: unknown = 'code' in thrown ? thrown.code : undefined
+  if (typeof code === 'string' || typeof code === 'number') failure.code = code
+  if (typeof thrown.stack === 'string') failure.stack = clip(thrown.stack, STACK_LIMIT)
+  return failure
+}
+
+export function decodeFailure(body: Uint8Array): errors.OffstageError {
+  const failure = decodeValue(body) as Partial<Failure> | null
+  const code = typeof failure?.code === 'string' ? failure.code : 'UNKNOWN'
+  const message = typeof failure?.message === 'string' ? failure.message : 'the server sent an error without a message'
+  const facts: errors.ErrorFacts & { remote?: errors.RemoteFailure } = {
+    executed: failure?.executed === 'no' || failure?.executed === 'yes' ? failure.executed : 'maybe',
+    retryable: failure?.retryable === true,
+  }
+  if (failure?.details) facts.details = failure.details
+  if (failure?.remote) facts.remote = failure.remote
+  return revive(code, message, facts)
+}
+
+/** The class that goes with a code; a code that this version does not know keeps its text. */
+function revive(code: string, message: string, facts: errors.ErrorFacts): errors.OffstageError {
+  switch (code) {
+    case 'WORKER_ERROR':
+    case 'NO_WORKER':
+    case 'NO_METHOD':
+    case 'RESULT_NOT_ENCODABLE':
+    case 'CREATE_FAILED':
+    case 'BAD_ARGUMENT':
+      return new errors.RemoteWorkerError(code, message, facts)
+    case 'NO_JOB_KEY':
+      return new errors.NoJobKey(message, facts)
+    case 'WORKER_CRASHED':
+      return new errors.WorkerCrashed(message, facts)
+    case 'WORKER_STOPPED':
+      return new errors.WorkerStopped(message, facts)
+    case 'WORKER_KEY_IN_USE':
+      return new errors.WorkerKeyInUse(message, facts)
+    case 'OVERLOADED':
+      return new errors.Overloaded(message, facts)
+    case 'DEADLINE_EXCEEDED':
+      return new errors.DeadlineExceeded(message, facts)
+    case 'CANCELLED':
+      return new errors.Cancelled(message, facts)
+    case 'OUTCOME_UNKNOWN':
+      return new errors.OutcomeUnknown(message, facts)
+    case 'DRAINING':
+      return new errors.Draining(message, facts)
+    case 'INVALID_ARGUMENT':
+      return new errors.InvalidArgument(message, facts)
+    default:
+      if (code.startsWith('STORE_')) return new errors.StoreError(code, message, facts)
+      return new errors.OffstageError(code, message, facts)
+  }
+}
+
+function clip(text: string, limit: number): string {
+  const whole = text.length <= limit ? text : `${text.slice(0, limit)}… (${text.length} characters)`
+  return whole.toWellFormed()
+}
+
+function inspectShort(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'object' && value !== null) return `an object of class ${value.constructor?.name ?? 'null'}`
+  return String(value)
+}

@@ -1,0 +1,84 @@
+/**
+ * How a connection begins.
+ *
+ * The client sends eight bytes: `OFFS`, the lowest and the highest version it speaks, two zero bytes.
+ * The server answers HELLO, and READY as soon as it takes calls (it does both at once when no
+ * authentication is asked for).
+ */
+import { ProtocolError } from '../errors.js'
+import { decodeValue, encodeValue } from './codec.js'
+
+export const PREAMBLE_BYTES = 8
+export const VERSION = 1
+const MAGIC = Buffer.from('OFFS', 'latin1')
+
+export interface Hello {
+  /** The version that both sides speak from here on. */
+  version: number
+  /** Names this run of the server; a client that sees another id knows that it restarted. */
+  server: string
+  /** 32 random bytes, fresh for each connection. */
+  nonce: Uint8Array
+  /** Ways to authenticate; empty when none is needed. */
+  auth: string[]
+  limits: { maxBody: number }
+  capabilities: string[]
+}
+
+export function writePreamble(lowest = VERSION, highest = VERSION): Buffer {
+  return Buffer.concat([MAGIC, Buffer.from([lowest, highest, 0, 0])])
+}
+
+/** The highest version that both sides speak. `bytes` holds at least `PREAMBLE_BYTES`. */
+export function readPreamble(bytes: Buffer): number {
+  if (!bytes.subarray(0, 4).equals(MAGIC)) throw new ProtocolError(foreign(bytes))
+  const lowest = bytes[4]!
+  const highest = bytes[5]!
+  if (lowest === 0 || highest < lowest || bytes[6] !== 0 || bytes[7] !== 0) {
+    throw new ProtocolError('the first eight bytes are not a valid preamble: see "Handshake" in docs/PROTOCOL.md')
+  }
+  if (lowest > VERSION) {
+    throw new ProtocolError(
+      `the client speaks versions ${lowest} to ${highest} and this server version ${VERSION}: upgrade the server`,
+      {},
+      'UNSUPPORTED_VERSION',
+    )
+  }
+  return VERSION
+}
+
+function foreign(bytes: Buffer): string {
+  const text = bytes.toString('latin1', 0, PREAMBLE_BYTES)
+  if (/^[A-Z]{3,7} ?/.test(text)) {
+    return `it speaks HTTP (${JSON.stringify(text)}…), and this is the port for offstage clients: use MiddleMan here`
+  }
+  if (bytes[0] === 0x16 && bytes[1] === 0x03) {
+    return 'it speaks TLS, and this port is not encrypted: connect without TLS'
+  }
+  return `its first bytes are ${JSON.stringify(text)} and not an offstage preamble`
+}
+
+export function writeHello(hello: Hello): Uint8Array {
+  return encodeValue(hello)
+}
+
+export function readHello(body: Buffer): Hello {
+  const value = decodeValue(body) as Partial<Hello> | null
+  const maxBody = value?.limits?.maxBody
+  if (
+    typeof value?.version !== 'number' ||
+    typeof value.server !== 'string' ||
+    !Array.isArray(value.auth) ||
+    typeof maxBody !== 'number'
+  ) {
+    throw new ProtocolError('the HELLO of the server lacks a field: is another program listening on that port?')
+  }
+  if (value.version !== VERSION) {
+    throw new ProtocolError(
+      `the server chose version ${value.version} and this client speaks version ${VERSION}: upgrade the older one`,
+      {},
+      'UNSUPPORTED_VERSION',
+    )
+  }
+  return value as Hello
+}

@@ -1,0 +1,19 @@
+/** Bounds of the wire, in bytes and milliseconds; docs/PROTOCOL.md has the same table. */
+
+/** Longest frame body in either direction unless the server says otherwise in HELLO. */
+export const DEFAULT_MAX_BODY = 1024 * 1024
+
+/** No setting goes beyond this. */
+export const HARD_MAX_BODY = 16 * 1024 * 1024
+
+/** Longest body that a peer may send before the handshake is done. */
+export const HANDSHAKE_MAX_BODY = 4096
+
+/** The whole handshake takes at most this long. */
+export const HANDSHAKE_TIMEOUT = 2_000
+
+/** Silence after which a client asks PING; two unanswered and the connection counts as dead. */
+export const HEARTBEAT_INTERVAL = 15_000
+
+/** With more than this waiting to be sent, a connection reads nothing more from its peer. */
+export const PAUSE_READING_ABOVE = 8 * 1024 * 1024

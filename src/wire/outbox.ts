@@ -1,0 +1,89 @@
+/**
+ * Frames that wait for the end of the event-loop turn, written one after the other into shared chunks so
+ * that a turn's frames leave in one write. A frame is written once, where it will be sent from.
+ */
+import { HEADER_BYTES, writeHeader } from './frame.js'
+
+const CHUNK_BYTES = 64 * 1024
+
+export class Outbox {
+  /** The chunk to write into; valid between `reserve` and `commit`. */
+  chunk: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  #start = 0
+  #end = 0
+  #full: Buffer[] = []
+  #bytes = 0
+  readonly #wake: () => void
+
+  /** `wake` is called when the first frame since the last `take` is written. */
+  constructor(wake: () => void) {
+    this.#wake = wake
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Makes room for `bytes` more in one piece and returns where they start in `chunk`. */
+  reserve(bytes: number): number {
+    if (this.#end + bytes > this.chunk.length) {
+      if (this.#end > this.#start) this.#full.push(this.chunk.subarray(this.#start, this.#end))
+      this.chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes))
+      this.#start = 0
+      this.#end = 0
+    }
+    return this.#end
+  }
+
+  /** Says that the bytes from the last `reserve` up to `end` are a whole frame. */
+  commit(end: number): void {
+    const first = this.#bytes === 0
+    this.#bytes += end - this.#end
+    this.#end = end
+    if (first) this.#wake()
+  }
+
+  /** A frame whose body is one run of bytes. */
+  frame(type: number, flags: number, corr: number, body: Uint8Array, start = 0, end = body.length): void {
+    const len = end - start
+    const at = this.reserve(HEADER_BYTES + len)
+    writeHeader(this.chunk, at, type, flags, corr, len)
+    copy(body, start, end, this.chunk, at + HEADER_BYTES)
+    this.commit(at + HEADER_BYTES + len)
+  }
+
+  /** Everything written since the last `take`, in order. The pieces are never written to again. */
+  take(): Buffer[] {
+    const pieces = this.#full
+    if (this.#end > this.#start) pieces.push(this.chunk.subarray(this.#start, this.#end))
+    this.#full = []
+    this.#start = this.#end
+    this.#bytes = 0
+    return pieces
+  }
+
+  /** Everything written since the last `take`, as one array that owns its memory (so it can be transferred). */
+  takeOwned(): Uint8Array {
+    const owned = new Uint8Array(this.#bytes)
+    let at = 0
+    for (const piece of this.#full) {
+      owned.set(piece, at)
+      at += piece.length
+    }
+    copy(this.chunk, this.#start, this.#end, owned, at)
+    this.#full = []
+    this.#start = 0
+    this.#end = 0
+    this.#bytes = 0
+    return owned
+  }
+}
+
+/** A call into C++ costs about as much as copying 40 bytes here (measured on Node 20). */
+function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  if (end - start <= 40) {
+    for (let i = start, j = at; i < end; i++, j++) to[j] = from[i]!
+  } else {
+    to.set(from.subarray(start, end), at)
+  }
+}
