@@ -1,0 +1,36 @@
+/** The layers of docs/ARCHITECTURE.md: imports only point down, and there are no cycles. */
+const layer = (name, allowed) => ({
+  name: `${name}-knows-only-${allowed.length === 0 ? 'itself' : allowed.join('-and-')}`,
+  severity: 'error',
+  from: { path: `^src/${name}/` },
+  to: { path: '^src/', pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/errors\\.ts$` },
+})
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    layer('wire', []),
+    layer('persistence', []),
+    layer('actors', ['wire']),
+    layer('middleman', ['wire']),
+    layer('supervisor', ['actors', 'persistence', 'wire']),
+    {
+      name: 'errors-know-nothing',
+      severity: 'error',
+      from: { path: '^src/errors\\.ts$' },
+      to: { path: '^src/' },
+    },
+    {
+      name: 'only-declared-packages',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'unknown'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'src/tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+  },
+}
