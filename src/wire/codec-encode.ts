@@ -6,19 +6,8 @@ import { CannotEncode } from '../errors.js'
 import { describeKind, isAnyArrayBuffer, isDate, isError, isMap, isPlain, isSet, typedArrayTag } from './codec-kinds.js'
 import { describePath, SAME } from './codec-path.js'
 import { MAX_BIGNUM, MAX_DEPTH, MAX_ITEMS, Tag } from './codec-tags.js'
+import { begin, byte, byteString, finish, head, number, Refused, stepAside, stepBack, text } from './codec-writer.js'
 
-/** Bytes of a slab. Small values share one; each slab is filled once and never written again. */
-const SLAB = 16 * 1024
-/** A value begins in a fresh slab when less than this is left of the old one. */
-const ROOM_TO_START = 1024
-/** Text up to this many UTF-16 units is written here; longer text by the native function. */
-const SHORT_TEXT = 48
-/** Text from here on is measured first: room for three bytes a unit would be too much to set aside. */
-const MEASURED_TEXT = 4096
-
-let slab: Buffer = Buffer.allocUnsafeSlow(SLAB)
-let start = 0
-let pos = 0
 let itemsLeft = 0
 let busy = false
 /** The key taken in each open container; what lies behind the current depth is stale. */
@@ -34,21 +23,13 @@ let depthNow = 0
 export function encodeValue(value: unknown, rootName = 'value'): Uint8Array {
   if (busy) return encodeInside(value, rootName)
   busy = true
-  if (slab.length - pos < ROOM_TO_START) {
-    slab = Buffer.allocUnsafeSlow(SLAB)
-    pos = 0
-  }
-  start = pos
+  begin()
   itemsLeft = MAX_ITEMS - 1
   depthNow = 0
   try {
     write(value, 0)
-    const bytes = slab.subarray(start, pos)
-    // A grown slab belongs to its one value.
-    if (slab.length > SLAB) pos = slab.length
-    return bytes
+    return finish()
   } catch (error) {
-    pos = start
     throw named(error, value, rootName)
   } finally {
     busy = false
@@ -57,22 +38,17 @@ export function encodeValue(value: unknown, rootName = 'value'): Uint8Array {
 
 /** A getter of a value that is being written called for another: that one gets a slab and a path of its own. */
 function encodeInside(value: unknown, rootName: string): Uint8Array {
-  const outer = { slab, start, pos, itemsLeft, path, depthNow }
-  slab = Buffer.allocUnsafeSlow(ROOM_TO_START)
-  pos = 0
+  const outer = { itemsLeft, path, depthNow }
+  const writer = stepAside()
   path = new Array(MAX_DEPTH).fill('')
   busy = false
   try {
     return encodeValue(value, rootName)
   } finally {
-    ;({ slab, start, pos, itemsLeft, path, depthNow } = outer)
+    stepBack(writer)
+    ;({ itemsLeft, path, depthNow } = outer)
     busy = true
   }
-}
-
-/** Carries the reason to `encodeValue`, which knows where the walk was. */
-class Refused {
-  constructor(readonly reason: string) {}
 }
 
 function named(error: unknown, root: unknown, rootName: string): CannotEncode {
@@ -151,7 +127,7 @@ function special(value: object, depth: number): void {
   if (tag !== 0) {
     const view = value as Uint8Array
     if (!Buffer.isBuffer(value)) tagged(tag)
-    byteString(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
+    byteString(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
   } else if (isDate(value)) date(value)
   else if (isMap(value)) map(value, depth)
   else if (isSet(value)) {
@@ -162,7 +138,7 @@ function special(value: object, depth: number): void {
     enter(2, depth)
     head(0x80, 2)
     text('ArrayBuffer')
-    byteString(value, 0, value.byteLength)
+    byteString(new Uint8Array(value))
   } else if (isError(value)) failure(value, depth)
   else throw new Refused(`is ${describeKind(value)}, which has no rule and`)
 }
@@ -227,131 +203,5 @@ function bigint(value: bigint): void {
   const length = hex.length / 2
   if (length > MAX_BIGNUM) throw new Refused(`is a bigint of more than ${MAX_BIGNUM} bytes, which`)
   tagged(negative ? Tag.NEGATIVE_BIGNUM : Tag.POSITIVE_BIGNUM)
-  head(0x40, length)
-  room(length)
-  pos += slab.write(hex, pos, 'hex')
-}
-
-function number(value: number): void {
-  if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
-    if (value >= 0) head(0, value)
-    else head(0x20, -1 - value)
-    return
-  }
-  room(9)
-  if (value - value !== 0 || value === 0) {
-    // NaN, the infinities and -0 have the same bits in every width.
-    slab[pos] = 0xf9
-    slab[pos + 1] = Number.isNaN(value) ? 0x7e : value === 0 ? 0x80 : value > 0 ? 0x7c : 0xfc
-    slab[pos + 2] = 0
-    pos += 3
-    return
-  }
-  slab[pos] = 0xfb
-  slab.writeDoubleBE(value, pos + 1)
-  pos += 9
-}
-
-function byte(value: number): void {
-  room(1)
-  slab[pos++] = value
-}
-
-function head(major: number, value: number): void {
-  room(9)
-  pos = headAt(pos, major, value)
-}
-
-function headAt(at: number, major: number, value: number): number {
-  if (value < 24) {
-    slab[at] = major | value
-    return at + 1
-  }
-  if (value < 0x100) {
-    slab[at] = major | 24
-    slab[at + 1] = value
-    return at + 2
-  }
-  if (value < 0x1_0000) {
-    slab[at] = major | 25
-    slab[at + 1] = value >>> 8
-    slab[at + 2] = value
-    return at + 3
-  }
-  if (value < 0x1_0000_0000) {
-    slab[at] = major | 26
-    return slab.writeUInt32BE(value, at + 1)
-  }
-  slab[at] = major | 27
-  slab.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at + 1)
-  return slab.writeUInt32BE(value >>> 0, at + 5)
-}
-
-function headBytes(value: number): number {
-  return value < 24 ? 1 : value < 0x100 ? 2 : value < 0x1_0000 ? 3 : value < 0x1_0000_0000 ? 5 : 9
-}
-
-function text(value: string): void {
-  const length = value.length
-  if (length > SHORT_TEXT || !shortText(value, length)) longText(value)
-}
-
-/** Writes ASCII; false, with nothing written, when it meets anything else. */
-function shortText(value: string, length: number): boolean {
-  room(length + 2)
-  const bytes = slab
-  const from = length < 24 ? pos + 1 : pos + 2
-  for (let i = 0; i < length; i++) {
-    const unit = value.charCodeAt(i)
-    if (unit > 0x7f) return false
-    bytes[from + i] = unit
-  }
-  if (length < 24) bytes[pos] = 0x60 | length
-  else {
-    bytes[pos] = 0x78
-    bytes[pos + 1] = length
-  }
-  pos = from + length
-  return true
-}
-
-function longText(value: string): void {
-  if (!value.isWellFormed()) throw new Refused('is text with half a surrogate pair, which')
-  const length = value.length
-  if (length > MEASURED_TEXT) {
-    const bytes = Buffer.byteLength(value)
-    head(0x60, bytes)
-    room(bytes)
-    pos += slab.write(value, pos)
-    return
-  }
-  room(9 + 3 * length)
-  // The head is as wide as ASCII text needs it; when the text turns out longer, it moves.
-  const guess = headBytes(length)
-  const written = slab.write(value, pos + guess)
-  const width = headBytes(written)
-  if (width !== guess) slab.copyWithin(pos + width, pos + guess, pos + guess + written)
-  headAt(pos, 0x60, written)
-  pos += width + written
-}
-
-function byteString(buffer: ArrayBufferLike, offset: number, length: number): void {
-  head(0x40, length)
-  room(length)
-  slab.set(new Uint8Array(buffer, offset, length), pos)
-  pos += length
-}
-
-function room(bytes: number): void {
-  if (pos + bytes > slab.length) grow(bytes)
-}
-
-/** Moves the value on hand to a slab that is large enough, which it then has for itself. */
-function grow(bytes: number): void {
-  const written = pos - start
-  const larger = Buffer.allocUnsafeSlow(Math.max(2 * SLAB, 2 * written, written + bytes + SLAB))
-  larger.set(slab.subarray(start, pos))
-  slab = larger
-  start = 0
-  pos = written
+  byteString(Buffer.from(hex, 'hex'))
 }

@@ -33,7 +33,7 @@ export function isPlain(prototype: object | null): boolean {
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf')
 }
 
-export function isError(value: object): value is Error {
+export function isError(value: unknown): value is Error {
   return isNativeError(value) || value instanceof Error
 }
 

@@ -21,12 +21,23 @@
  */
 import { addExtension, Decoder } from 'cbor-x'
 import { ProtocolError } from '../errors.js'
+import { copyBytes } from './frame.js'
 import { validate } from './validate.js'
 
 export { encodeValue } from './codec-encode.js'
 
 const options = { useRecords: false, mapsAsObjects: true, copyBuffers: true, int64AsNumber: true }
 const decoder = new Decoder(options)
+
+/** `decode(source, end)`: its second parameter is missing in the types of cbor-x. */
+const decodeUpTo = decoder.decode as (this: Decoder, source: Uint8Array, end: number) => unknown
+
+/**
+ * Small values are read from here: cbor-x puts a DataView on whatever it reads from, which costs more than the copy
+ * and has no business on a caller's bytes. It is a Buffer so that byte strings become Buffers.
+ */
+const SCRATCH_BYTES = 4096
+const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
 /** Extensions of cbor-x hold for the whole process: ours must not change what the program's own use of it gives. */
 let ours = false
@@ -38,11 +49,14 @@ let ours = false
 export function decodeValue(bytes: Uint8Array, start = 0, end: number = bytes.length): unknown {
   const next = validate(bytes, start, end)
   if (next !== end) throw new ProtocolError(`${end - next} bytes are left over after a CBOR value`)
-  // A fresh view each time: cbor-x puts a property on what it reads from. As a Buffer, so byte strings become Buffers.
-  const view = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, end - start)
+  const length = end - start
   ours = true
   try {
-    return decoder.decode(view)
+    if (length > SCRATCH_BYTES) {
+      return decoder.decode(Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, length))
+    }
+    copyBytes(bytes, start, end, scratch, 0)
+    return decodeUpTo.call(decoder, scratch, length)
   } catch (error) {
     throw new ProtocolError('a CBOR value that passed the check could not be built', { cause: error })
   } finally {

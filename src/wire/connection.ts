@@ -2,19 +2,21 @@
  * One TCP connection after its preamble, on either side: frames in, frames out.
  *
  * Frames that are written during one event-loop turn leave in one write. While more than
- * `PAUSE_READING_ABOVE` bytes wait for a slow reader, nothing more is read from it.
+ * `PAUSE_READING_ABOVE` bytes wait for a slow reader, nothing more is read from it; beyond `CUT_OFF_ABOVE`
+ * it is cut off.
  */
 import type { Socket } from 'node:net'
-import { ProtocolError } from '../errors.js'
+import { ConnectionError, Overloaded, ProtocolError } from '../errors.js'
 import { type FrameHandler, FrameReader, FrameType } from './frame.js'
-import { PAUSE_READING_ABOVE } from './limits.js'
+import { CUT_OFF_ABOVE, HEARTBEAT_INTERVAL, LINGER, PAUSE_READING_ABOVE } from './limits.js'
 import { Outbox } from './outbox.js'
 
-/** CANCEL and READY carry an empty map: every frame but PING, PONG and CREDIT has a body. */
+/** CANCEL, READY and ACCEPTED carry an empty map: every frame but PING, PONG and CREDIT has a body. */
 export const EMPTY_MAP = Uint8Array.of(0xa0)
 const NOTHING = new Uint8Array(0)
 
 export interface ConnectionEvents {
+  /** Everything but PING and PONG, which are answered here. */
   frame: FrameHandler
   /** Once, whatever ended it; `error` when it did not end as it should. */
   close(error: Error | undefined): void
@@ -28,6 +30,10 @@ export class Connection {
   #error: Error | undefined
   #closed = false
   #flushing = false
+  #paused = false
+  /** PINGs since bytes last arrived, and when the latest was sent. */
+  #asked = 0
+  #askedAt = 0
   /** When bytes last arrived, in milliseconds of the monotonic clock. */
   heardAt = performance.now()
 
@@ -36,14 +42,21 @@ export class Connection {
     this.#events = events
     this.out = new Outbox(() => this.#schedule())
     this.#reader = new FrameReader({ maxBody }, (type, flags, corr, bytes, start, end) => {
+      // The frame before this one, in the same chunk, may have ended the connection.
+      if (this.#closed) return
       if (type === FrameType.PING) this.out.frame(FrameType.PONG, 0, 0, NOTHING)
       else if (type !== FrameType.PONG) this.#events.frame(type, flags, corr, bytes, start, end)
     })
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.receive(chunk))
-    socket.on('drain', () => socket.resume())
+    socket.on('drain', () => this.#resume())
     socket.on('error', (error) => {
       this.#error ??= error
+    })
+    socket.on('end', () => {
+      if (this.#reader.incomplete > 0) this.#error ??= new ConnectionError('the connection ended inside a frame')
+      // Also where the socket was made with allowHalfOpen: nobody sends on after the peer has ended.
+      if (!this.#closed) this.end()
     })
     socket.on('close', () => this.#end())
     if (socket.destroyed) this.#end()
@@ -73,17 +86,41 @@ export class Connection {
     this.out.frame(FrameType.PING, 0, 0, NOTHING)
   }
 
+  /**
+   * Asks a silent peer for a sign of life, or ends the connection when two PINGs went unanswered. Has no timer:
+   * whoever owns connections calls this on each of them every few seconds.
+   */
+  heartbeat(now: number = performance.now()): void {
+    if (this.#closed) return
+    if (now - this.heardAt < HEARTBEAT_INTERVAL) {
+      this.#asked = 0
+      return
+    }
+    // From the last question on, so that a process that was stopped for a minute asks before it judges.
+    if (this.#asked > 0 && now - this.#askedAt < HEARTBEAT_INTERVAL) return
+    if (this.#asked === 2) {
+      const silence = Math.round((now - this.heardAt) / 1000)
+      this.fail(new ConnectionError(`the peer has been silent for ${silence} s and answered no PING`))
+      return
+    }
+    this.#asked++
+    this.#askedAt = now
+    this.ping()
+  }
+
   /** Sends what is waiting, then ends the connection. */
   end(): void {
     this.#flush()
-    this.#socket.end()
+    this.#socket.once('finish', () => this.#linger())
+    this.#finish()
   }
 
-  /** Ends the connection at once, because of `error`. */
+  /** Sends what is waiting and ends the connection because of `error`; nothing is taken from it any more. */
   fail(error: Error): void {
     this.#error ??= error
     this.#flush()
-    this.#socket.destroySoon()
+    this.#linger()
+    this.#finish()
     this.#end()
   }
 
@@ -98,6 +135,30 @@ export class Connection {
     else this.#socket.unref()
   }
 
+  /**
+   * Ends our half and goes on reading until the peer has ended its own: closing a socket with bytes unread makes
+   * the kernel throw away what the peer has not read yet, and that is often the error that says why.
+   */
+  #finish(): void {
+    const socket = this.#socket
+    this.#resume()
+    socket.end()
+  }
+
+  #linger(): void {
+    const socket = this.#socket
+    if (socket.destroyed) return
+    const linger = setTimeout(() => socket.destroy(), LINGER)
+    linger.unref()
+    socket.once('close', () => clearTimeout(linger))
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#socket.resume()
+  }
+
   #schedule(): void {
     if (this.#flushing) return
     this.#flushing = true
@@ -109,13 +170,21 @@ export class Connection {
     if (this.#closed || this.out.bytes === 0) return
     const socket = this.#socket
     const pieces = this.out.take()
+    if (!socket.writable) return
     if (pieces.length === 1) socket.write(pieces[0]!)
     else {
       socket.cork()
       for (const piece of pieces) socket.write(piece)
       socket.uncork()
     }
-    if (socket.writableLength > PAUSE_READING_ABOVE) socket.pause()
+    if (socket.writableLength <= PAUSE_READING_ABOVE) return
+    if (socket.writableLength > CUT_OFF_ABOVE) {
+      this.#error ??= new Overloaded(`the peer does not read: ${socket.writableLength} bytes wait for it`)
+      socket.destroy()
+    } else if (!this.#paused) {
+      this.#paused = true
+      socket.pause()
+    }
   }
 
   #end(): void {

@@ -6,7 +6,8 @@
  * no key twice, valid UTF-8, whole numbers within ±2^53. Keys that this version does not know are skipped.
  */
 import { isUtf8 } from 'node:buffer'
-import { InvalidArgument, ProtocolError } from '../errors.js'
+import { ProtocolError } from '../errors.js'
+import { writeNumber, writeText } from './envelope-text.js'
 import { validate } from './validate.js'
 
 /** What a CALL asks for. */
@@ -265,56 +266,4 @@ function readText(bytes: Buffer, end: number, field: string): string {
     }
   }
   return bytes.toString('latin1', from, to)
-}
-
-function writeNumber(to: Buffer, at: number, value: number): number {
-  if (value < 0) return writeHead(to, at, 0x20, -1 - value)
-  return writeHead(to, at, 0, value)
-}
-
-function writeHead(to: Buffer, at: number, major: number, value: number): number {
-  if (value < 24) {
-    to[at] = major | value
-    return at + 1
-  }
-  if (value < 0x100) {
-    to[at] = major | 24
-    to[at + 1] = value
-    return at + 2
-  }
-  if (value < 0x1_0000) {
-    to[at] = major | 25
-    to[at + 1] = value >>> 8
-    to[at + 2] = value
-    return at + 3
-  }
-  if (value < 0x1_0000_0000) {
-    to[at] = major | 26
-    return to.writeUInt32BE(value, at + 1)
-  }
-  to[at] = major | 27
-  const next = to.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at + 1)
-  return to.writeUInt32BE(value >>> 0, next)
-}
-
-function writeText(to: Buffer, at: number, text: string): number {
-  const length = text.length
-  if (length < 24) {
-    for (let i = 0; i < length; i++) {
-      const unit = text.charCodeAt(i)
-      if (unit > 0x7f) return writeLongText(to, at, text)
-      to[at + 1 + i] = unit
-    }
-    to[at] = 0x60 | length
-    return at + 1 + length
-  }
-  return writeLongText(to, at, text)
-}
-
-function writeLongText(to: Buffer, at: number, text: string): number {
-  if (!text.isWellFormed()) {
-    throw new InvalidArgument(`the name or key ${JSON.stringify(text)} has half a surrogate pair: it is not valid text`)
-  }
-  const pos = writeHead(to, at, 0x60, Buffer.byteLength(text))
-  return pos + to.write(text, pos)
 }

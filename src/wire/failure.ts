@@ -1,6 +1,7 @@
 /** The body of an ERROR frame: a CBOR map with text keys. docs/PROTOCOL.md lists the codes. */
 import * as errors from '../errors.js'
 import { decodeValue, encodeValue } from './codec.js'
+import { isError } from './codec-kinds.js'
 
 interface Failure {
   code: string
@@ -14,6 +15,8 @@ interface Failure {
 /** Text in an ERROR is cut at these lengths, so that an error always fits into a frame. */
 const MESSAGE_LIMIT = 16 * 1024
 const STACK_LIMIT = 16 * 1024
+/** Details that make an ERROR longer than this are left out. */
+const DETAILED_LIMIT = 128 * 1024
 
 export function encodeFailure(error: errors.OffstageError): Uint8Array {
   const failure: Failure = {
@@ -22,14 +25,20 @@ export function encodeFailure(error: errors.OffstageError): Uint8Array {
     executed: error.executed,
     retryable: error.retryable,
   }
-  if (Object.keys(error.details).length > 0) failure.details = error.details
   if (error instanceof errors.RemoteWorkerError && error.remote !== undefined) failure.remote = error.remote
+  if (Object.keys(error.details).length === 0) return encodeValue(failure, 'error')
+  try {
+    const bytes = encodeValue({ ...failure, details: error.details }, 'error')
+    if (bytes.length <= DETAILED_LIMIT) return bytes
+  } catch {
+    // Details are a help, not the news: an error travels without those that cannot be sent.
+  }
   return encodeValue(failure, 'error')
 }
 
 /** Whatever a worker's method threw, as far as it can travel. */
 export function describeThrown(thrown: unknown): errors.RemoteFailure {
-  if (!(thrown instanceof Error)) {
+  if (!isError(thrown)) {
     return {
       name: 'Error',
       message: clip(`a method threw ${inspectShort(thrown)}, which is not an Error`, MESSAGE_LIMIT),
@@ -45,16 +54,16 @@ export function describeThrown(thrown: unknown): errors.RemoteFailure {
   return failure
 }
 
-export function decodeFailure(body: Uint8Array): errors.OffstageError {
-  const failure = decodeValue(body) as Partial<Failure> | null
+export function decodeFailure(body: Uint8Array, start = 0, end: number = body.length): errors.OffstageError {
+  const failure = decodeValue(body, start, end) as Partial<Failure> | null
   const code = typeof failure?.code === 'string' ? failure.code : 'UNKNOWN'
   const message = typeof failure?.message === 'string' ? failure.message : 'the server sent an error without a message'
   const facts: errors.ErrorFacts & { remote?: errors.RemoteFailure } = {
     executed: failure?.executed === 'no' || failure?.executed === 'yes' ? failure.executed : 'maybe',
     retryable: failure?.retryable === true,
   }
-  if (failure?.details) facts.details = failure.details
-  if (failure?.remote) facts.remote = failure.remote
+  if (isRecord(failure?.details)) facts.details = failure.details
+  if (isRecord(failure?.remote)) facts.remote = failure.remote
   return revive(code, message, facts)
 }
 
@@ -88,10 +97,19 @@ function revive(code: string, message: string, facts: errors.ErrorFacts): errors
       return new errors.Draining(message, facts)
     case 'INVALID_ARGUMENT':
       return new errors.InvalidArgument(message, facts)
+    case 'PROTOCOL':
+    case 'UNSUPPORTED':
+    case 'UNSUPPORTED_VERSION':
+    case 'FRAME_TOO_LARGE':
+      return new errors.ProtocolError(message, facts, code)
     default:
       if (code.startsWith('STORE_')) return new errors.StoreError(code, message, facts)
       return new errors.OffstageError(code, message, facts)
   }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function clip(text: string, limit: number): string {

@@ -30,6 +30,8 @@ export const FrameType = {
 
 const LAST_WIRE_TYPE = 12
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Correlation numbers are 32-bit and never reused within a connection. */
 export const MAX_CORR = 0xffff_ffff
 
@@ -59,6 +61,15 @@ export function writeHeader(bytes: Uint8Array, at: number, type: number, flags: 
   writeU32(bytes, at + 8, corr)
 }
 
+/** A call into C++ costs about as much as copying 40 bytes here (measured on Node 20). */
+export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  if (end - start <= 40) {
+    for (let i = start, j = at; i < end; i++, j++) to[j] = from[i]!
+  } else {
+    to.set(from.subarray(start, end), at)
+  }
+}
+
 /**
  * Called for each whole frame. The body is `bytes.subarray(start, end)` and belongs to the receive buffer:
  * whoever keeps it past the call copies it.
@@ -79,15 +90,20 @@ export interface FrameRules {
   maxType?: number
 }
 
+/** A held frame starts with this much room; more comes as its bytes do, so a header alone costs nothing. */
+const HOLD_BYTES = 1024
+/** A larger hold is let go once its frame is delivered. */
+const KEEP_HOLD = 64 * 1024
+
 /** Cuts a stream of chunks into frames. Incomplete input waits; a broken header throws `ProtocolError`. */
 export class FrameReader {
   /** May be raised once the peer is known. */
   maxBody: number
   readonly #maxType: number
   readonly #handler: FrameHandler
-  #waiting: Buffer[] = []
-  #waitingBytes = 0
-  #needed = HEADER_BYTES
+  /** The beginning of a frame whose rest has not come yet; the first `#held` bytes count. */
+  #hold: Buffer = NO_BYTES
+  #held = 0
 
   constructor(rules: FrameRules, handler: FrameHandler) {
     this.maxBody = rules.maxBody
@@ -97,37 +113,60 @@ export class FrameReader {
 
   /** Bytes held back because their frame is not whole yet. */
   get incomplete(): number {
-    return this.#waitingBytes
+    return this.#held
   }
 
   push(chunk: Buffer): void {
-    let bytes = chunk
-    if (this.#waitingBytes > 0) {
-      this.#waiting.push(chunk)
-      this.#waitingBytes += chunk.length
-      if (this.#waitingBytes < this.#needed) return
-      bytes = Buffer.concat(this.#waiting, this.#waitingBytes)
-      this.#waiting = []
-      this.#waitingBytes = 0
-    }
-    let at = 0
-    this.#needed = HEADER_BYTES
-    while (bytes.length - at >= HEADER_BYTES) {
-      const len = readU32(bytes, at)
-      const type = bytes[at + 4]!
-      this.#check(type, len, (bytes[at + 6]! << 8) | bytes[at + 7]!)
-      const end = at + HEADER_BYTES + len
-      if (end > bytes.length) {
-        this.#needed = HEADER_BYTES + len
-        break
-      }
-      this.#handler(type, bytes[at + 5]!, readU32(bytes, at + 8), bytes, at + HEADER_BYTES, end)
+    let at = this.#held > 0 ? this.#complete(chunk) : 0
+    while (chunk.length - at >= HEADER_BYTES) {
+      const end = at + this.#frameBytes(chunk, at)
+      if (end > chunk.length) break
+      this.#deliver(chunk, at, end)
       at = end
     }
-    if (at < bytes.length) {
-      this.#waiting.push(at === 0 ? bytes : bytes.subarray(at))
-      this.#waitingBytes = bytes.length - at
+    if (at < chunk.length) this.#keep(chunk, at, chunk.length)
+  }
+
+  /** Takes what the held frame lacks from the chunk, and returns how much that was. */
+  #complete(chunk: Buffer): number {
+    let at = 0
+    if (this.#held < HEADER_BYTES) {
+      at = Math.min(HEADER_BYTES - this.#held, chunk.length)
+      this.#keep(chunk, 0, at)
+      if (this.#held < HEADER_BYTES) return at
     }
+    const needed = this.#frameBytes(this.#hold, 0)
+    const from = at
+    at = Math.min(from + needed - this.#held, chunk.length)
+    if (at > from) this.#keep(chunk, from, at)
+    if (this.#held < needed) return at
+    const hold = this.#hold
+    this.#held = 0
+    if (hold.length > KEEP_HOLD) this.#hold = NO_BYTES
+    this.#deliver(hold, 0, needed)
+    return at
+  }
+
+  #keep(chunk: Buffer, from: number, to: number): void {
+    const held = this.#held + to - from
+    if (held > this.#hold.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(HOLD_BYTES, 2 * this.#hold.length, held))
+      larger.set(this.#hold.subarray(0, this.#held))
+      this.#hold = larger
+    }
+    copyBytes(chunk, from, to, this.#hold, this.#held)
+    this.#held = held
+  }
+
+  #deliver(bytes: Buffer, at: number, end: number): void {
+    this.#handler(bytes[at + 4]!, bytes[at + 5]!, readU32(bytes, at + 8), bytes, at + HEADER_BYTES, end)
+  }
+
+  /** Checks the header at `at` and returns the length of its frame. */
+  #frameBytes(bytes: Buffer, at: number): number {
+    const len = readU32(bytes, at)
+    this.#check(bytes[at + 4]!, len, (bytes[at + 6]! << 8) | bytes[at + 7]!)
+    return HEADER_BYTES + len
   }
 
   #check(type: number, len: number, reserved: number): void {

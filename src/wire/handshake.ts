@@ -7,6 +7,8 @@
  */
 import { ProtocolError } from '../errors.js'
 import { decodeValue, encodeValue } from './codec.js'
+import { FrameType } from './frame.js'
+import { HANDSHAKE_MAX_BODY, HARD_MAX_BODY } from './limits.js'
 
 export const PREAMBLE_BYTES = 8
 export const VERSION = 1
@@ -49,7 +51,7 @@ export function readPreamble(bytes: Buffer): number {
 
 function foreign(bytes: Buffer): string {
   const text = bytes.toString('latin1', 0, PREAMBLE_BYTES)
-  if (/^[A-Z]{3,7} ?/.test(text)) {
+  if (/^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PRI) /.test(text)) {
     return `it speaks HTTP (${JSON.stringify(text)}…), and this is the port for offstage clients: use MiddleMan here`
   }
   if (bytes[0] === 0x16 && bytes[1] === 0x03) {
@@ -59,17 +61,21 @@ function foreign(bytes: Buffer): string {
 }
 
 export function writeHello(hello: Hello): Uint8Array {
-  return encodeValue(hello)
+  return encodeValue({ ...hello, nonce: Buffer.from(hello.nonce) }, 'hello')
 }
 
-export function readHello(body: Buffer): Hello {
-  const value = decodeValue(body) as Partial<Hello> | null
+export function readHello(body: Uint8Array, start = 0, end: number = body.length): Hello {
+  const value = decodeValue(body, start, end) as Partial<Hello> | null
   const maxBody = value?.limits?.maxBody
   if (
     typeof value?.version !== 'number' ||
     typeof value.server !== 'string' ||
-    !Array.isArray(value.auth) ||
-    typeof maxBody !== 'number'
+    !(value.nonce instanceof Uint8Array) ||
+    !isTexts(value.auth) ||
+    !isTexts(value.capabilities) ||
+    !Number.isSafeInteger(maxBody) ||
+    maxBody! < HANDSHAKE_MAX_BODY ||
+    maxBody! > HARD_MAX_BODY
   ) {
     throw new ProtocolError('the HELLO of the server lacks a field: is another program listening on that port?')
   }
@@ -81,4 +87,20 @@ export function readHello(body: Buffer): Hello {
     )
   }
   return value as Hello
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
+
+/** What a client says when the first bytes of a server are no frame; undefined when they may be one. */
+export function foreignServer(bytes: Uint8Array): string | undefined {
+  const text = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
+  if (text.startsWith('HTTP/')) return `it speaks HTTP (${JSON.stringify(text)}…), not offstage's protocol`
+  if (bytes[0] === 0x15 && bytes[1] === 0x03) return 'it expects TLS, which this client does not speak'
+  // The first frame is a HELLO of at most 4096 bytes: two zero bytes, and its type at offset 4.
+  if (bytes[0] !== 0 || (bytes.length > 1 && bytes[1] !== 0) || (bytes.length > 4 && bytes[4] !== FrameType.HELLO)) {
+    return `its first bytes are ${JSON.stringify(text)}, not a HELLO`
+  }
+  return undefined
 }

@@ -12,8 +12,17 @@ export const HANDSHAKE_MAX_BODY = 4096
 /** The whole handshake takes at most this long. */
 export const HANDSHAKE_TIMEOUT = 2_000
 
-/** Silence after which a client asks PING; two unanswered and the connection counts as dead. */
+/**
+ * Silence after which a side may ask PING (the client does). Two of them unanswered, another such silence later,
+ * and the connection counts as dead: 45 s after the last byte. Any byte counts as a sign of life.
+ */
 export const HEARTBEAT_INTERVAL = 15_000
 
 /** With more than this waiting to be sent, a connection reads nothing more from its peer. */
 export const PAUSE_READING_ABOVE = 8 * 1024 * 1024
+
+/** With more than this waiting to be sent, the peer counts as one that does not read, and is cut off. */
+export const CUT_OFF_ABOVE = 64 * 1024 * 1024
+
+/** How long a side that ends a connection waits for the other to end it as well. */
+export const LINGER = 1_000

@@ -140,6 +140,7 @@ function map(
       if (!anyKey) throw refuse('a key that is not text, outside of tag 259', keyAt)
       if (!isPrimitiveHead(head)) throw refuse('a key of a Map that is an array, a map or bytes', keyAt)
       next = item(bytes, keyAt, end, depth + 1)
+      if (!isShortest(bytes, keyAt, next)) throw refuse('a key of a Map that is not in its shortest form', keyAt)
       pushKey(keyAt, next - keyAt, KEY_OTHER)
     }
     next = item(bytes, next, end, depth + 1)
@@ -157,6 +158,32 @@ function textLength(bytes: Uint8Array, at: number): number {
 function isPrimitiveHead(head: number): boolean {
   const major = head >> 5
   return major < 2 || major === 7 || head === 0xc2 || head === 0xc3
+}
+
+/**
+ * Whether a primitive key is written the one way the codec's table has for it; with more than one way, two keys
+ * of different bytes would be one key of a JavaScript Map. The item has been checked.
+ */
+function isShortest(bytes: Uint8Array, at: number, end: number): boolean {
+  const head = bytes[at]!
+  if (head < 0x40) return isShortHead(bytes, at, end)
+  if (head === 0xc2 || head === 0xc3) {
+    const length = argument(bytes, at + 1, end)
+    return isShortHead(bytes, at + 1, end) && (length === 0 || bytes[bodyAt] !== 0)
+  }
+  if (head === 0xf9) return bytes[at + 2] === 0 && [0x7e, 0x7c, 0xfc].includes(bytes[at + 1]!)
+  if (head === 0xfb) {
+    const value = new DataView(bytes.buffer, bytes.byteOffset + at + 1, 8).getFloat64(0)
+    return Number.isFinite(value) && !Number.isSafeInteger(value)
+  }
+  return head >= 0xf4 && head <= 0xf7
+}
+
+function isShortHead(bytes: Uint8Array, at: number, end: number): boolean {
+  const info = bytes[at]! & 0x1f
+  const value = argument(bytes, at, end)
+  if (info < 24) return true
+  return value >= (info === 24 ? 24 : info === 25 ? 0x100 : info === 26 ? 0x1_0000 : 0x1_0000_0000)
 }
 
 function enter(at: number, count: number, room: number, depth: number): void {
