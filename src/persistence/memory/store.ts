@@ -1,0 +1,147 @@
+/**
+ * A job store without a disk: the queue's rules and nothing else. For tests, and for a server that may
+ * forget its jobs when it stops (`persistent_disabled`).
+ */
+import { StoreError } from '../../errors.js'
+import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
+import { checkNewJob } from '../new-job.js'
+import { Queue } from '../queue.js'
+import { QueueState } from '../queue-state.js'
+import type {
+  Attempt,
+  ClaimedJob,
+  Enqueued,
+  FailOutcome,
+  JobCounts,
+  JobFailure,
+  JobFilter,
+  JobInfo,
+  JobStore,
+  JobStoreEvents,
+  NewJob,
+  QueueName,
+} from '../store.js'
+import { StoreEvents } from '../store-events.js'
+
+export interface MemoryStoreOptions {
+  /** Wall-clock ms since 1970. */
+  clock?: () => number
+  /** In [0, 1). */
+  random?: () => number
+  backoff?: Partial<Backoff>
+}
+
+export class MemoryStore implements JobStore {
+  readonly description = 'jobs in memory only: they are lost when the server stops'
+  readonly #queue: Queue
+  readonly #events = new StoreEvents()
+  readonly #clock: () => number
+  #nextId = 1
+  #closed = false
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.#clock = options.clock ?? Date.now
+    const backoff = { ...DEFAULT_BACKOFF, ...options.backoff }
+    this.#queue = new Queue(new QueueState(), { backoff, random: options.random ?? Math.random })
+  }
+
+  async enqueue(jobs: readonly NewJob[]): Promise<Enqueued[]> {
+    this.#checkOpen()
+    for (const job of jobs) checkNewJob(job)
+    const now = this.#clock()
+    const results = jobs.map((job) => {
+      const id = this.#queue.enqueue(job, this.#nextId, now)
+      const created = id === this.#nextId
+      if (created) this.#nextId++
+      return { id, created }
+    })
+    for (const { id, created } of results) if (created) this.#queue.commit(id, now)
+    this.#announce()
+    return results
+  }
+
+  async remove(queue: QueueName, jobKey: string): Promise<boolean> {
+    this.#checkOpen()
+    const id = this.#queue.remove(queue, jobKey)
+    if (id !== undefined) this.#commit(id)
+    return id !== undefined
+  }
+
+  async claim(queue: QueueName, limit: number): Promise<ClaimedJob[]> {
+    this.#checkOpen()
+    const now = this.#clock()
+    const jobs = this.#queue.claim(queue, limit, now)
+    for (const { id } of jobs) this.#queue.commit(id, now)
+    this.#announce()
+    return jobs
+  }
+
+  async finish(attempts: readonly Attempt[]): Promise<boolean[]> {
+    this.#checkOpen()
+    return attempts.map((attempt) => this.#commitIf(this.#queue.finish(attempt), attempt.id))
+  }
+
+  async fail(attempt: Attempt, failure: JobFailure, crashed = false): Promise<FailOutcome> {
+    this.#checkOpen()
+    const outcome = this.#queue.fail(attempt, failure, crashed, this.#clock())
+    this.#commitIf(outcome.state !== 'stale', attempt.id)
+    return outcome
+  }
+
+  async release(attempt: Attempt, options: { runAt?: number; counted?: boolean } = {}): Promise<boolean> {
+    this.#checkOpen()
+    const runAt = options.runAt ?? this.#clock()
+    return this.#commitIf(this.#queue.release(attempt, runAt, options.counted ?? true), attempt.id)
+  }
+
+  sweep(): number | undefined {
+    this.#queue.sweep(this.#clock())
+    this.#announce()
+    return this.#queue.nextDue()
+  }
+
+  nextDue(): number | undefined {
+    return this.#queue.nextDue()
+  }
+
+  async inspect(filter: JobFilter): Promise<JobInfo[]> {
+    this.#checkOpen()
+    return this.#queue.inspect(filter)
+  }
+
+  counts(queue?: QueueName): JobCounts {
+    return this.#queue.counts(queue)
+  }
+
+  dueQueues(): QueueName[] {
+    return this.#queue.claimable()
+  }
+
+  on<E extends keyof JobStoreEvents>(event: E, listener: JobStoreEvents[E]): void {
+    this.#events.on(event, listener)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #commitIf(accepted: boolean, id: number): boolean {
+    if (accepted) this.#commit(id)
+    return accepted
+  }
+
+  #commit(id: number): void {
+    this.#queue.commit(id, this.#clock())
+    this.#announce()
+  }
+
+  /** After the caller's own answer, as a store with a disk would. */
+  #announce(): void {
+    const due = this.#queue.takeGained()
+    if (due.length > 0) queueMicrotask(() => this.#closed || this.#events.due(due))
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new StoreError('STORE_CLOSED', 'the job store is closed: open a new one')
+  }
+}

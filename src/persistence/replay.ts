@@ -1,0 +1,78 @@
+/**
+ * Rebuilds the queue from a history of durable events, in their order. Counts and heaps are filled once, by
+ * `end`: most of what a history holds is over by then.
+ *
+ * Events of unknown jobs are ignored: a journal may have dropped the beginning of a finished job's history.
+ */
+import { createJob, type Job, type Settlement } from './job.js'
+import { attemptsLeft, outcomeUnknown } from './queue.js'
+import type { QueueState } from './queue-state.js'
+import type { NewJob } from './store.js'
+
+export class Replay {
+  readonly #state: QueueState
+
+  constructor(state: QueueState) {
+    this.#state = state
+  }
+
+  /** False when another unfinished job has the key: no history of ours holds that. */
+  enqueued(job: NewJob, id: number, enqueuedAt: number): boolean {
+    const queue = this.#state.ensure(job.worker, job.workerKey)
+    if (queue.keys.has(job.jobKey)) return false
+    const stored = createJob(job, id, queue, enqueuedAt)
+    stored.state = 'ready'
+    queue.keys.set(job.jobKey, stored)
+    this.#state.jobs.set(stored)
+    return true
+  }
+
+  claimed(id: number, attempt: number): void {
+    const job = this.#state.jobs.get(id)
+    if (job === undefined) return
+    job.state = 'active'
+    job.attempts = attempt
+  }
+
+  settled(id: number, settlement: Settlement): void {
+    const job = this.#state.jobs.get(id)
+    if (job === undefined) return
+    job.attempts = settlement.attempts
+    job.runAt = settlement.runAt
+    job.suspect = settlement.suspect
+    job.failure = settlement.failure
+    job.state = settlement.state === 'dead' ? 'dead' : 'ready'
+    if (job.state === 'dead') this.#state.freeKey(job)
+  }
+
+  /** Finished or dequeued. */
+  gone(id: number): void {
+    const job = this.#state.jobs.get(id)
+    if (job === undefined) return
+    this.#state.freeKey(job)
+    this.#state.jobs.delete(id)
+  }
+
+  /** Whoever ran a job that is still active is gone: the job is a suspect, or dead. */
+  end(now: number): void {
+    const state = this.#state
+    for (const job of state.jobs.above(0)) {
+      const target = job.state === 'active' ? afterCrash(job) : job.state
+      if (target === 'dead') state.freeKey(job)
+      job.state = 'storing'
+      state.move(job, target === 'dead' ? 'dead' : job.runAt <= now ? 'ready' : 'scheduled')
+    }
+    state.dropEmptyQueues()
+    state.takeGained()
+  }
+}
+
+function afterCrash(job: Job): 'ready' | 'dead' {
+  if (attemptsLeft(job)) {
+    job.suspect = true
+    return 'ready'
+  }
+  const failure = { name: 'SupervisorStopped', message: `the supervisor stopped while attempt ${job.attempts} ran` }
+  job.failure = job.atMostOnce ? outcomeUnknown(failure) : failure
+  return 'dead'
+}

@@ -1,0 +1,95 @@
+/** The queue's rules again, as plainly as possible: a list, searched from end to end. For comparison only. */
+
+export interface ModelJob {
+  id: number
+  worker: string
+  jobKey: string
+  runAt: number
+  priority: number
+  maxAttempts: number
+  atMostOnce: boolean
+  attempts: number
+  suspect: boolean
+  state: 'waiting' | 'active' | 'dead'
+}
+
+export class QueueModel {
+  jobs: ModelJob[] = []
+
+  enqueue(id: number, job: Omit<ModelJob, 'id' | 'attempts' | 'suspect' | 'state'>): number {
+    const holder = this.jobs.find((j) => j.worker === job.worker && j.jobKey === job.jobKey && j.state !== 'dead')
+    if (holder) return holder.id
+    this.jobs.push({ ...job, id, attempts: 0, suspect: false, state: 'waiting' })
+    return id
+  }
+
+  /** The ids that a claim takes. */
+  claimable(worker: string, limit: number, now: number): number[] {
+    const active = this.jobs.filter((j) => j.worker === worker && j.state === 'active')
+    if (active.some((j) => j.suspect)) return []
+    const due = this.jobs
+      .filter((j) => j.worker === worker && j.state === 'waiting' && j.runAt <= now)
+      .sort((a, b) => b.priority - a.priority || a.id - b.id)
+    const ids: number[] = []
+    for (const job of due) {
+      if (ids.length >= limit) break
+      if (job.suspect && active.length + ids.length > 0) break
+      ids.push(job.id)
+      if (job.suspect) break
+    }
+    return ids
+  }
+
+  start(id: number): void {
+    const job = this.get(id)
+    job.state = 'active'
+    job.attempts++
+  }
+
+  current(id: number, attempt: number): ModelJob | undefined {
+    return this.jobs.find((j) => j.id === id && j.state === 'active' && j.attempts === attempt)
+  }
+
+  fail(id: number, delay: (attempt: number) => number, crashed: boolean, now: number): void {
+    const job = this.get(id)
+    if (job.atMostOnce || job.attempts >= job.maxAttempts) this.die(job)
+    else {
+      job.state = 'waiting'
+      job.suspect = crashed
+      job.runAt = now + delay(job.attempts)
+    }
+  }
+
+  release(id: number, runAt: number, counted: boolean): void {
+    const job = this.get(id)
+    if (counted && (job.atMostOnce || job.attempts >= job.maxAttempts)) return this.die(job)
+    if (counted) job.suspect = false
+    else job.attempts--
+    job.state = 'waiting'
+    job.runAt = runAt
+  }
+
+  drop(id: number): void {
+    this.jobs = this.jobs.filter((j) => j.id !== id)
+  }
+
+  restart(): void {
+    for (const job of this.jobs) {
+      if (job.state !== 'active') continue
+      if (job.atMostOnce || job.attempts >= job.maxAttempts) this.die(job)
+      else {
+        job.state = 'waiting'
+        job.suspect = true
+      }
+    }
+  }
+
+  get(id: number): ModelJob {
+    return this.jobs.find((j) => j.id === id)!
+  }
+
+  private die(job: ModelJob): void {
+    job.state = 'dead'
+    job.suspect = false
+  }
+}
