@@ -62,7 +62,10 @@ export class QueueModel {
 
   release(id: number, runAt: number, counted: boolean): void {
     const job = this.get(id)
-    if (counted && (job.atMostOnce || job.attempts >= job.maxAttempts)) return this.die(job)
+    if (counted && (job.atMostOnce || job.attempts >= job.maxAttempts)) {
+      this.die(job)
+      return
+    }
     if (counted) job.suspect = false
     else job.attempts--
     job.state = 'waiting'

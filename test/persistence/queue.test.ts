@@ -1,9 +1,9 @@
+import fc from 'fast-check'
+import t from 'tap'
 import { backoffDelay, DEFAULT_BACKOFF } from '#offstage/persistence/backoff.js'
 import { Queue } from '#offstage/persistence/queue.js'
 import { QueueState } from '#offstage/persistence/queue-state.js'
 import type { NewJob } from '#offstage/persistence/store.js'
-import fc from 'fast-check'
-import t from 'tap'
 import { QueueModel } from './queue-model.js'
 
 const A = { worker: 'a', workerKey: '' }
@@ -204,7 +204,9 @@ t.test('behaves as the naive model under any history', async (t) => {
         }
       } else if (step.op === 'remove') {
         const id = queue.remove({ worker: step.worker, workerKey: '' }, step.jobKey)
-        const job = model.jobs.find((j) => j.worker === step.worker && j.jobKey === step.jobKey && j.state === 'waiting')
+        const job = model.jobs.find(
+          (j) => j.worker === step.worker && j.jobKey === step.jobKey && j.state === 'waiting',
+        )
         equal(id, job?.id)
         if (id === undefined) continue
         if (step.refused) queue.abort(id)

@@ -1,0 +1,307 @@
+/** What every job store does. Each implementation runs this suite against itself. */
+
+import t from 'tap'
+import { StoreError } from '#offstage/errors.js'
+import type { ClaimedJob, JobFailure, JobStore, NewJob, QueueName } from '#offstage/persistence/store.js'
+
+/** What the suite needs of a test besides its assertions. */
+interface Test {
+  teardown(end: () => Promise<void>): void
+  testdir(): string
+}
+
+export interface StoreTools {
+  clock: () => number
+  random: () => number
+}
+
+export type OpenStore = (t: Test, tools: StoreTools) => Promise<JobStore>
+
+const A: QueueName = { worker: 'mailer', workerKey: '' }
+const B: QueueName = { worker: 'mailer', workerKey: 'second' }
+const FAILURE: JobFailure = { name: 'TypeError', message: 'x is not a function', stack: 'TypeError: x\n    at y' }
+const START = 1_750_000_000_000
+
+export function newJob(jobKey: string, more: Partial<NewJob> = {}): NewJob {
+  return {
+    ...A,
+    method: 'send',
+    jobKey,
+    payload: new Uint8Array(),
+    runAt: 0,
+    priority: 0,
+    maxAttempts: 5,
+    atMostOnce: false,
+    ...more,
+  }
+}
+
+export function keysOf(jobs: readonly { jobKey: string }[]): string[] {
+  return jobs.map((job) => job.jobKey)
+}
+
+export function jobStoreContract(open: OpenStore): void {
+  async function setup(t: Test) {
+    const time = { now: START }
+    const store = await open(t, { clock: () => time.now, random: () => 0.5 })
+    t.teardown(() => store.close())
+    const due: string[] = []
+    store.on('due', ({ worker, workerKey }) => due.push(`${worker}/${workerKey}`))
+    const claimOne = async (queue = A): Promise<ClaimedJob> => {
+      const [job] = await store.claim(queue, 1)
+      if (job === undefined) throw new Error('nothing to claim')
+      return job
+    }
+    return { store, time, due, claimOne }
+  }
+
+  t.test('an enqueued job comes back from a claim as it went in', async (t) => {
+    const { store, claimOne } = await setup(t)
+    const job = newJob('käse 🧀', {
+      worker: 'wörker',
+      workerKey: 'schlüssel',
+      method: 'größe',
+      payload: Uint8Array.from({ length: 300 }, (_, i) => i),
+      runAt: START - 5,
+      priority: -3,
+      maxAttempts: 2,
+    })
+    const [added] = await store.enqueue([job])
+    t.equal(added?.created, true)
+    const claimed = await claimOne(job)
+    const expected = { ...job, id: added!.id, attempt: 1, enqueuedAt: START, suspect: false }
+    t.same({ ...claimed, payload: [...claimed.payload] }, { ...expected, payload: [...job.payload] })
+  })
+
+  t.test('a second enqueue of an unfinished key creates nothing and names the first', async (t) => {
+    const { store, claimOne } = await setup(t)
+    const results = await store.enqueue([newJob('k'), newJob('k'), newJob('k', B)])
+    t.same(
+      results.map((r) => r.created),
+      [true, false, true],
+      'unique per worker instance, also within one call',
+    )
+    t.equal(results[1]?.id, results[0]?.id)
+    const job = await claimOne()
+    t.same(await store.enqueue([newJob('k')]), [{ id: job.id, created: false }], 'while it runs')
+    t.same(await store.finish([job]), [true])
+    const [again] = await store.enqueue([newJob('k')])
+    t.equal(again?.created, true, 'once it is finished')
+    t.ok(again!.id > job.id, 'ids grow')
+  })
+
+  t.test('enqueues of one key that are in flight together agree on one job', async (t) => {
+    const { store } = await setup(t)
+    const results = (await Promise.all(Array.from({ length: 20 }, () => store.enqueue([newJob('k')])))).flat()
+    t.equal(results.filter((r) => r.created).length, 1)
+    t.equal(new Set(results.map((r) => r.id)).size, 1)
+    t.same(store.counts(), { scheduled: 0, ready: 1, active: 0, dead: 0 })
+  })
+
+  t.test('claims go by priority, then by age, and respect the limit', async (t) => {
+    const { store } = await setup(t)
+    await store.enqueue([
+      newJob('1'),
+      newJob('2', { priority: 5 }),
+      newJob('3', { priority: -1 }),
+      newJob('4'),
+      newJob('5', { priority: 5 }),
+      newJob('other', B),
+    ])
+    t.same(keysOf(await store.claim(A, 3)), ['2', '5', '1'])
+    t.same(keysOf(await store.claim(A, 100)), ['4', '3'])
+    t.same(await store.claim(A, 100), [])
+    t.same(keysOf(await store.claim(B, 100)), ['other'])
+    t.same(await store.claim({ worker: 'nobody', workerKey: '' }, 1), [])
+  })
+
+  t.test('a scheduled job waits for its time and announces it', async (t) => {
+    const { store, time, due } = await setup(t)
+    await store.enqueue([newJob('later', { runAt: START + 1000 }), newJob('latest', { runAt: START + 9000, ...B })])
+    t.same(store.counts(A), { scheduled: 1, ready: 0, active: 0, dead: 0 })
+    t.equal(store.nextDue(), START + 1000)
+    t.same(await store.claim(A, 1), [])
+    time.now = START + 999
+    t.equal(store.sweep(), START + 1000)
+    t.same(due, [])
+    time.now = START + 1000
+    t.equal(store.sweep(), START + 9000)
+    await Promise.resolve()
+    t.same(due, ['mailer/'])
+    t.same(store.dueQueues(), [A])
+    t.same(keysOf(await store.claim(A, 1)), ['later'])
+    time.now = START + 9000
+    t.same(keysOf(await store.claim(B, 1)), ['latest'], 'a claim looks at the clock itself')
+    t.equal(store.nextDue(), undefined)
+  })
+
+  t.test('tells that a queue is due when it gains a job', async (t) => {
+    const { store, due } = await setup(t)
+    const told = new Promise<void>((resolve) => store.on('due', () => resolve()))
+    await store.enqueue([newJob('1'), newJob('2')])
+    await told
+    t.same(due, ['mailer/'])
+  })
+
+  t.test('a failed job is retried with growing delays, then kept as dead', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    const id = (await store.enqueue([newJob('k', { maxAttempts: 3 })]))[0]!.id
+    t.same(await store.fail(await claimOne(), FAILURE), { state: 'retry', runAt: START + 1000 })
+    t.match(await store.inspect({}), [{ id, state: 'scheduled', attempts: 1, failure: FAILURE }])
+    time.now += 1000
+    const second = await claimOne()
+    t.equal(second.attempt, 2)
+    t.equal(second.suspect, false)
+    t.same(await store.fail(second, FAILURE), { state: 'retry', runAt: time.now + 2000 })
+    time.now += 2000
+    t.same(await store.fail(await claimOne(), FAILURE), { state: 'dead' })
+    t.match(await store.inspect({ state: 'dead' }), [{ id, attempts: 3, failure: FAILURE }])
+    t.same(store.counts(), { scheduled: 0, ready: 0, active: 0, dead: 1 })
+    t.match(await store.enqueue([newJob('k')]), [{ created: true }], 'a dead job does not hold its key')
+    t.equal(await store.remove(A, 'k'), true)
+    t.equal(await store.remove(A, 'k'), false, 'nor is it what a removal finds')
+  })
+
+  t.test('only the current attempt may settle a job', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    await store.enqueue([newJob('k')])
+    const first = await claimOne()
+    await store.fail(first, FAILURE)
+    time.now += 1000
+    const second = await claimOne()
+    t.same(await store.finish([first]), [false])
+    t.same(await store.fail(first, FAILURE), { state: 'stale' })
+    t.equal(await store.release(first), false)
+    t.same(await store.finish([{ id: 999_999, attempt: 1 }, second, second]), [false, true, false])
+    t.same(await store.finish([second]), [false])
+    t.same(store.counts(), { scheduled: 0, ready: 0, active: 0, dead: 0 })
+  })
+
+  t.test('a released job comes back, and its attempt counts unless told otherwise', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    await store.enqueue([newJob('k', { maxAttempts: 2 })])
+    t.equal(await store.release(await claimOne(), { counted: false }), true)
+    const first = await claimOne()
+    t.equal(first.attempt, 1)
+    t.equal(await store.release(first, { runAt: START + 50 }), true)
+    t.same(await store.claim(A, 1), [])
+    time.now += 50
+    const last = await claimOne()
+    t.equal(last.attempt, 2)
+    t.equal(await store.release(last), true)
+    t.match(await store.inspect({}), [{ state: 'dead', attempts: 2, failure: { name: 'AttemptsUsedUp' } }])
+  })
+
+  t.test('an attempt that ended with its host makes the job a suspect, claimed alone', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    await store.enqueue([newJob('poison'), newJob('innocent')])
+    await store.fail(await claimOne(), FAILURE, true)
+    time.now += 1000
+    const claimed = await store.claim(A, 10)
+    t.match(claimed, [{ jobKey: 'poison', suspect: true }])
+    t.equal(claimed.length, 1)
+    t.same(await store.claim(A, 10), [])
+    const told = new Promise<void>((resolve) => store.on('due', () => resolve()))
+    await store.fail(claimed[0]!, FAILURE)
+    await told
+    t.match(await store.claim(A, 10), [{ jobKey: 'innocent', suspect: false }])
+  })
+
+  t.test('a job that may start once is dead after a failure or a crash', async (t) => {
+    const { store, claimOne } = await setup(t)
+    await store.enqueue([newJob('1', { atMostOnce: true }), newJob('2', { atMostOnce: true })])
+    t.same(await store.fail(await claimOne(), FAILURE), { state: 'dead' })
+    t.same(await store.fail(await claimOne(), FAILURE, true), { state: 'dead' })
+    const dead = await store.inspect({ state: 'dead' })
+    t.equal(dead[0]?.failure?.message, FAILURE.message)
+    t.match(dead[1]?.failure?.message, /^outcome unknown/)
+  })
+
+  t.test('a job that may start once can be claimed again when it never started', async (t) => {
+    const { store, claimOne } = await setup(t)
+    await store.enqueue([newJob('k', { atMostOnce: true })])
+    t.equal(await store.release(await claimOne(), { counted: false }), true)
+    t.match(await claimOne(), { attempt: 1, atMostOnce: true })
+  })
+
+  t.test('removes a waiting job, not a running one', async (t) => {
+    const { store, claimOne } = await setup(t)
+    await store.enqueue([newJob('k'), newJob('later', { runAt: START + 1 })])
+    t.equal(await store.remove(A, 'unknown'), false)
+    t.equal(await store.remove(B, 'k'), false)
+    t.equal(await store.remove(A, 'later'), true)
+    const job = await claimOne()
+    t.equal(await store.remove(A, 'k'), false)
+    await store.release(job)
+    t.equal(await store.remove(A, 'k'), true)
+    t.same(await store.claim(A, 1), [])
+    t.same(store.counts(), { scheduled: 0, ready: 0, active: 0, dead: 0 })
+  })
+
+  t.test('inspects by filter and by page, in the order of ids', async (t) => {
+    const { store, claimOne } = await setup(t)
+    await store.enqueue(Array.from({ length: 150 }, (_, i) => newJob(`k${i}`, i % 2 ? B : {})))
+    const page = await store.inspect({})
+    t.equal(page.length, 100)
+    const rest = await store.inspect({ after: page[99]!.id })
+    t.equal(rest.length, 50)
+    const all = [...page, ...rest]
+    t.same(
+      all.map((job) => job.id),
+      all.map((job) => job.id).sort((a, b) => a - b),
+    )
+    await claimOne()
+    t.same(keysOf(await store.inspect({ state: 'active' })), ['k0'])
+    t.same(keysOf(await store.inspect({ worker: 'mailer', workerKey: 'second', limit: 2 })), ['k1', 'k3'])
+    t.same(keysOf(await store.inspect({ jobKey: 'k7' })), ['k7'])
+    t.same(await store.inspect({ worker: 'mail' }), [])
+    t.same(store.counts(A), { scheduled: 0, ready: 74, active: 1, dead: 0 })
+    t.same(store.counts({ worker: 'x', workerKey: '' }), { scheduled: 0, ready: 0, active: 0, dead: 0 })
+  })
+
+  t.test('refuses a job that it could not give back unchanged, and then the whole call', async (t) => {
+    const { store } = await setup(t)
+    const wrong: Partial<NewJob>[] = [
+      { jobKey: '' },
+      { jobKey: '\ud800' },
+      { worker: 'w'.repeat(65_536) },
+      { method: 'ä'.repeat(40_000) },
+      { runAt: Number.NaN },
+      { priority: 0.5 },
+      { maxAttempts: 0 },
+    ]
+    for (const more of wrong) {
+      await t.rejects(store.enqueue([newJob('fine'), newJob('k', more)]), { code: 'INVALID_ARGUMENT' })
+    }
+    t.same(await store.inspect({}), [])
+    t.match(await store.enqueue([newJob('long', { worker: 'w'.repeat(65_535) })]), [{ created: true }])
+  })
+
+  t.test('an empty call is answered', async (t) => {
+    const { store } = await setup(t)
+    t.same(await store.enqueue([]), [])
+    t.same(await store.finish([]), [])
+    t.same(await store.claim(A, 0), [])
+  })
+
+  t.test('after close every call rejects with STORE_CLOSED', async (t) => {
+    const { store } = await setup(t)
+    const pending = store.enqueue([newJob('k')])
+    await store.close()
+    t.match(await pending, [{ created: true }], 'what was asked before is still answered')
+    await store.close()
+    const calls: (() => Promise<unknown>)[] = [
+      () => store.enqueue([newJob('k')]),
+      () => store.remove(A, 'k'),
+      () => store.claim(A, 1),
+      () => store.finish([{ id: 1, attempt: 1 }]),
+      () => store.fail({ id: 1, attempt: 1 }, FAILURE),
+      () => store.release({ id: 1, attempt: 1 }),
+      () => store.inspect({}),
+    ]
+    for (const call of calls) {
+      await t.rejects(call(), { code: 'STORE_CLOSED', executed: 'no' })
+      await call().catch((error: unknown) => t.ok(error instanceof StoreError))
+    }
+  })
+}

@@ -1,0 +1,4 @@
+import { MemoryStore } from '#offstage/persistence/memory/store.js'
+import { jobStoreContract } from '../../contract/job-store.js'
+
+jobStoreContract(async (_t, tools) => new MemoryStore(tools))
