@@ -1,0 +1,357 @@
+/**
+ * One worker instance as the supervisor sees it: starts its host, loads the class, makes the instance, passes
+ * messages, starts it again after failures, and stops it.
+ */
+import { basename, extname } from 'node:path'
+import { createActor } from 'xstate'
+import { ConfigurationError, type OffstageError, RemoteWorkerError, WorkerCrashed, WorkerStopped } from '../errors.js'
+import { decodeFailure } from '../wire/failure.js'
+import type { ActorOptions, WorkerInfo } from './actor-options.js'
+import { type Cancelable, type Clock, systemClock } from './clock.js'
+import type { WorkerDescription } from './description.js'
+import { HostLink, type LinkEvents } from './host-link.js'
+import type { Launch } from './hosts/host.js'
+import { launchHost } from './hosts/launch.js'
+import { lifecycle, machineClock } from './lifecycle.js'
+import { Mailbox, type ReplySink } from './mailbox.js'
+import { type LoadFailure, type LogLine, monotonic } from './messages.js'
+import type { HostKind } from './settings.js'
+
+/** Queued jobs are sent ahead for so many milliseconds of work, and never more than this many. */
+const PREFETCH_MS = 5
+const PREFETCH_LIMIT = 512
+
+/** Milliseconds: deadlines are looked at no more often than this. */
+const DEADLINE_STEP = 5
+
+interface Waiter<T> {
+  resolve(value: T): void
+  reject(error: Error): void
+}
+
+export class Actor {
+  readonly #options: ActorOptions
+  readonly #launch: Launch
+  readonly #clock: Clock
+  readonly #machine
+  /** Views of the machine's state, for every message. */
+  #running = false
+  #over = false
+  #link: HostLink | undefined
+  #description: WorkerDescription | undefined
+  #methods: ReadonlySet<string> = new Set()
+  #mailbox = new Mailbox(0)
+  #loading: Waiter<WorkerDescription> | undefined
+  #starting: Waiter<void> | undefined
+  /** `start` was called: a host that has loaded goes on to `create`. */
+  #wanted = false
+  /** It is started again after a failure. */
+  #supervised = false
+  #stopping: Promise<void> | undefined
+  #endStop: () => void = () => undefined
+  #stopSent = false
+  #tickDue = false
+  #changed = false
+  #deadlineTimer: Cancelable | undefined
+  #deadlineArmedFor = Number.POSITIVE_INFINITY
+
+  constructor(options: ActorOptions, launch: Launch = launchHost) {
+    this.#options = options
+    this.#launch = launch
+    this.#clock = options.clock ?? systemClock
+    this.#machine = createActor(lifecycle.provide({ actions: { launch: () => this.#startHost() } }), {
+      input: { random: options.random ?? Math.random },
+      clock: machineClock(this.#clock),
+    })
+    this.#machine.subscribe((snapshot) => {
+      this.#running = snapshot.matches('running')
+      this.#over = snapshot.matches('stopped')
+      this.#change()
+    })
+    this.#machine.start()
+  }
+
+  /** Starts the host and imports the class; `create` is not called yet. Rejects with `ConfigurationError`. */
+  load(): Promise<WorkerDescription> {
+    return new Promise((resolve, reject) => {
+      this.#loading = { resolve, reject }
+      this.#startHost()
+    })
+  }
+
+  /**
+   * Calls `create`. Rejects when that fails the first time (CREATE_FAILED, or the host ended); then `supervised`
+   * goes on trying as after any failure, and `once` leaves the worker stopped.
+   */
+  start(mode: 'supervised' | 'once'): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#starting = { resolve, reject }
+      this.#wanted = true
+      this.#supervised = mode === 'supervised'
+      this.#create()
+    })
+  }
+
+  /**
+   * `body` is the body of a CALL, owned by the actor from now on; `timeout` is in milliseconds, -1 for none.
+   * Returns an id for `cancel`. Throws `Overloaded`, `WorkerStopped`, `RemoteWorkerError` with NO_METHOD.
+   */
+  send(body: Buffer, method: string, timeout: number, sink: ReplySink, tag: number): number {
+    if (this.#over || this.#stopping !== undefined) throw this.#stoppedError(false)
+    if (!this.#methods.has(method)) throw this.#noMethod(method)
+    const deadline = timeout < 0 ? 0 : monotonic() + timeout
+    const id = this.#mailbox.add(body, deadline, sink, tag)
+    if (deadline > 0 && deadline < this.#deadlineArmedFor) this.#armDeadline(deadline)
+    this.#wake()
+    return id
+  }
+
+  /** The message ends with CANCELLED, or with what it came to when that was faster. */
+  cancel(id: number): void {
+    const index = this.#mailbox.cancel(id)
+    if (index !== undefined) this.#link?.cancel(index, false)
+  }
+
+  /** Tells the worker of a cache entry that was changed from outside; undefined removes it. */
+  setCache(key: string, value: Uint8Array | undefined): void {
+    if (this.#wanted) this.#link?.cache(key, value)
+  }
+
+  /** How many more queued jobs should be sent now. */
+  get room(): number {
+    if (!this.#running || this.#stopping !== undefined) return 0
+    const { concurrency, mailboxLimit } = this.#description!
+    const mean = this.#link?.meanTurn ?? 0
+    const ahead = mean === 0 ? 0 : Math.floor(PREFETCH_MS / mean)
+    const wanted = Math.max(concurrency, Math.min(PREFETCH_LIMIT, concurrency + ahead))
+    return Math.max(0, Math.min(wanted, mailboxLimit) - this.#mailbox.size)
+  }
+
+  info(): WorkerInfo {
+    // Idle or busy is decided now, and not on every message.
+    this.#machine.send({ type: this.#mailbox.size > 0 ? 'busy' : 'idle' })
+    const { value, context } = this.#machine.getSnapshot()
+    const [[status, detail]] = Object.entries(value) as [[WorkerInfo['status'], string]]
+    return {
+      worker: this.#name,
+      workerKey: this.#options.workerKey,
+      status,
+      state: `${status}.${detail}`,
+      mailbox: this.#mailbox.size,
+      inFlight: this.#mailbox.inFlight,
+      restarts: context.restarts,
+      uptime: this.#running ? Math.round(this.#clock.now() - context.runningSince) : 0,
+      ...(context.failure === undefined ? {} : { failure: context.failure }),
+    }
+  }
+
+  /**
+   * Takes no more messages, lets those that it has run for up to `deadline` milliseconds, then ends the host,
+   * whatever it is doing. What is left by then fails with `WorkerStopped`.
+   */
+  stop(deadline: number): Promise<void> {
+    this.#stopping ??= new Promise((resolve) => {
+      this.#endStop = resolve
+      if (!this.#running) return this.#finish()
+      this.#machine.send({ type: 'drain' })
+      const timer = this.#clock.after(deadline, () => this.#finish())
+      this.#endStop = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    this.#stopWhenDrained()
+    return this.#stopping
+  }
+
+  get #name(): string {
+    return this.#description?.name ?? basename(this.#options.file, extname(this.#options.file))
+  }
+
+  #startHost(): void {
+    const { file, workerKey, overrides = {} } = this.#options
+    const kind: HostKind = this.#description?.host ?? overrides.host ?? 'thread'
+    const memoryLimit = this.#description?.memoryLimit ?? overrides.memoryLimit ?? 0
+    const name = workerKey === '' ? this.#name : `${this.#name} ${workerKey}`
+    this.#link = new HostLink(this.#launch, kind, { name, memoryLimit }, this.#linkEvents)
+    this.#link.load({ file, workerKey, overrides })
+  }
+
+  readonly #linkEvents: LinkEvents = {
+    wake: () => this.#wake(),
+    loaded: (description) => this.#loaded(description),
+    loadFailed: (failure) => this.#fail(loadError(failure)),
+    created: () => this.#created(),
+    createFailed: (body) => this.#fail(decodeFailure(body)),
+    cache: (key, value) => this.#options.onCache(key, value),
+    log: (line) => this.#logLine(line),
+    output: (stream, text) => this.#options.log.info({ ...this.#fields(), stream }, text),
+    stopped: () => this.#finish(),
+    batchDone: () => this.#batchDone(),
+    exit: (reason) =>
+      this.#fail(new WorkerCrashed(`the host of ${this.#name} ended: ${textOf(reason)}`, { cause: reason })),
+  }
+
+  #loaded(description: WorkerDescription): void {
+    const moves = description.host !== this.#link!.kind || description.memoryLimit !== this.#link!.memoryLimit
+    this.#description = description
+    if (moves) {
+      // Only the class says where it wants to live: it is loaded again there.
+      void this.#link!.end()
+      this.#startHost()
+      return
+    }
+    this.#methods = new Set(description.methods)
+    if (this.#loading !== undefined) {
+      this.#mailbox = new Mailbox(description.mailboxLimit)
+      this.#loading.resolve(description)
+      this.#loading = undefined
+    }
+    const { maxRestarts, restartPeriod } = description
+    this.#machine.send({ type: 'described', maxRestarts, restartPeriod })
+    if (this.#wanted) this.#create()
+  }
+
+  #create(): void {
+    const link = this.#link
+    if (link === undefined) return
+    for (const [key, value] of this.#options.initialCache?.() ?? []) link.cache(key, value)
+    link.create(this.#options.data)
+  }
+
+  #created(): void {
+    this.#link!.mailbox = this.#mailbox
+    this.#supervised = true
+    this.#machine.send({ type: 'created', at: this.#clock.now() })
+    this.#options.log.info(this.#fields(), `worker ${this.#name} runs`)
+    this.#starting?.resolve()
+    this.#starting = undefined
+    this.#wake()
+  }
+
+  /** The class could not be loaded, `create` failed, or the host has ended. */
+  #fail(error: OffstageError): void {
+    const link = this.#link
+    this.#link = undefined
+    void link?.end()
+    if (this.#stopping !== undefined) {
+      this.#finish()
+      return
+    }
+    const reason = error.message
+    if (this.#loading !== undefined || !this.#supervised) this.#machine.send({ type: 'gaveUp', reason })
+    else this.#machine.send({ type: 'failed', at: this.#clock.now(), reason })
+    this.#loading?.reject(
+      error instanceof ConfigurationError ? error : new ConfigurationError(reason, { cause: error }),
+    )
+    this.#loading = undefined
+    const starting = this.#starting
+    this.#starting = undefined
+    const { lost, kept } = this.#mailbox.crashed(link?.taken ?? 0, reason)
+    const { state } = this.info()
+    this.#options.log.error(
+      { ...this.#fields(), err: error, state, lost, kept },
+      `worker ${this.#name} failed: ${reason}`,
+    )
+    if (this.#over) this.#mailbox.failAll((started) => this.#stoppedError(started), 0)
+    starting?.reject(error)
+  }
+
+  /** The end of `stop`: drained, or out of time, or without a host. */
+  #finish(): void {
+    const link = this.#link
+    this.#link = undefined
+    this.#deadlineTimer?.cancel()
+    this.#machine.send({ type: 'ended' })
+    this.#mailbox.failAll((started) => this.#stoppedError(started), link?.taken ?? 0)
+    this.#starting?.reject(this.#stoppedError(false))
+    this.#starting = undefined
+    void (link?.end() ?? Promise.resolve()).then(this.#endStop)
+  }
+
+  #batchDone(): void {
+    this.#change()
+    this.#stopWhenDrained()
+  }
+
+  #stopWhenDrained(): void {
+    if (this.#stopping === undefined || this.#stopSent || this.#mailbox.size > 0 || this.#link === undefined) return
+    this.#stopSent = true
+    this.#link.stop()
+  }
+
+  #change(): void {
+    this.#changed = true
+    this.#wake()
+  }
+
+  #wake(): void {
+    if (this.#tickDue) return
+    this.#tickDue = true
+    setImmediate(this.#tick)
+  }
+
+  /** Once per event-loop turn in which something happened: hear, then speak. */
+  readonly #tick = (): void => {
+    if (this.#changed) {
+      this.#changed = false
+      this.#options.onChange()
+    }
+    this.#tickDue = false
+    const link = this.#link
+    if (link === undefined) return
+    if (link.mailbox !== undefined) {
+      for (let message = this.#mailbox.send(); message !== undefined; message = this.#mailbox.send()) link.turn(message)
+    }
+    link.flush()
+  }
+
+  #armDeadline(at: number): void {
+    this.#deadlineTimer?.cancel()
+    this.#deadlineArmedFor = at
+    this.#deadlineTimer = this.#clock.after(Math.max(DEADLINE_STEP, at - monotonic()), () => {
+      this.#deadlineArmedFor = Number.POSITIVE_INFINITY
+      this.#mailbox.expire(monotonic(), this.#link?.taken ?? 0, (index) => this.#link?.cancel(index, true))
+      const next = this.#mailbox.earliestDeadline
+      if (next < Number.POSITIVE_INFINITY) this.#armDeadline(next)
+    })
+  }
+
+  #logLine(line: LogLine): void {
+    const fields: Record<string, unknown> = { ...line.fields, ...this.#fields() }
+    if (line.method !== '') fields.method = line.method
+    if (line.jobKey !== '') fields.jobKey = line.jobKey
+    this.#options.log[line.level](fields, line.message)
+  }
+
+  #fields(): { worker: string; workerKey: string } {
+    return { worker: this.#name, workerKey: this.#options.workerKey }
+  }
+
+  #noMethod(method: string): RemoteWorkerError {
+    const refused = this.#description?.refused.find(({ name }) => name === method)
+    const why = refused === undefined ? '' : `: ${refused.why}`
+    return new RemoteWorkerError(
+      'NO_METHOD',
+      `worker ${this.#name} has no method ${JSON.stringify(method)} to call${why}`,
+    )
+  }
+
+  #stoppedError(started: boolean): WorkerStopped {
+    const { failure } = this.#machine.getSnapshot().context
+    const why = failure === undefined ? 'has been stopped' : `has failed and is not started again: ${failure}`
+    return new WorkerStopped(`worker ${this.#name} ${why}`, { executed: started ? 'maybe' : 'no' })
+  }
+}
+
+function loadError({ message, cause }: LoadFailure): ConfigurationError {
+  if (cause === undefined) return new ConfigurationError(message)
+  const thrown = Object.assign(new Error(cause.message), { name: cause.name })
+  if (cause.code !== undefined) Object.assign(thrown, { code: cause.code })
+  if (cause.stack !== undefined) thrown.stack = cause.stack
+  return new ConfigurationError(message, { cause: thrown })
+}
+
+function textOf(reason: Error): string {
+  return reason.name === 'Error' ? reason.message : `${reason.name}: ${reason.message}`
+}

@@ -1,0 +1,85 @@
+/**
+ * One turn of an actor, from its arrival in the host to its end, and the AsyncLocalStorage through which
+ * everything that the turn started finds it again: also when turns interleave, and after the turn has ended.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { Cancelled, DeadlineExceeded } from '../errors.js'
+import type { WorkerContext } from './context.js'
+
+/** `als.run` costs 17 ns a call on Node 20 and 190 ns on Node 24; an `await` then costs 120 ns more on Node 20. */
+export const calls = new AsyncLocalStorage<Call>()
+
+export const NOT_CANCELLED = 0
+export const BY_CALLER = 1
+export const BY_DEADLINE = 2
+
+const NOTHING = Buffer.alloc(0)
+
+export class Call {
+  method = ''
+  jobKey = ''
+  /** Of a queued job; 0 for none. */
+  jobId = 0
+  attempt = 0
+  /** NOT_CANCELLED, BY_CALLER or BY_DEADLINE. */
+  cancelled = NOT_CANCELLED
+  /** The caller has its RESULT or FAILED. */
+  answered = false
+  /** Its method has been called: what is thrown from now on is the worker's. */
+  called = false
+  ended = false
+  /** The answer to `finish()` or `release()`: the first one decides. */
+  settled: { release: boolean; current: Promise<boolean> } | undefined
+  /** Of a turn that is not a message. */
+  whenEnded: (() => void) | undefined
+  #controller: AbortController | undefined
+
+  /**
+   * `corr` is the message's number, `bytes` from `start` to `end` its envelope and argument. `deadline` is a
+   * time of `monotonic()`, 0 for none. A turn that is not a message has `task`, which is what to run.
+   */
+  constructor(
+    readonly owner: WorkerContext,
+    readonly corr: number,
+    public bytes: Buffer,
+    readonly start: number,
+    readonly end: number,
+    readonly deadline: number,
+    readonly task?: () => unknown,
+  ) {}
+
+  /** Made when it is first asked for: most methods never do. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.cancelled !== NOT_CANCELLED) this.#abort()
+    }
+    return this.#controller.signal
+  }
+
+  cancel(why: number): void {
+    if (this.cancelled !== NOT_CANCELLED) return
+    this.cancelled = why
+    if (this.#controller !== undefined) this.#abort()
+  }
+
+  /** Lets go of the batch that the message came in. */
+  dropBytes(): void {
+    this.bytes = NOTHING
+  }
+
+  #abort(): void {
+    this.#controller?.abort(
+      this.cancelled === BY_DEADLINE
+        ? new DeadlineExceeded(`the deadline of ${this.method} has passed`, { executed: 'maybe' })
+        : new Cancelled(`${this.method} was cancelled`, { executed: 'maybe' }),
+    )
+  }
+}
+
+/** A turn that is not a message: `create`, a timer. */
+export function task(owner: WorkerContext, name: string, run: () => unknown): Call {
+  const call = new Call(owner, 0, NOTHING, 0, 0, 0, run)
+  call.method = name
+  return call
+}

@@ -1,0 +1,70 @@
+/** What the host finds out about a worker class when it loads it, as the supervisor gets to know it. */
+import { ConfigurationError } from '../errors.js'
+import { type Method, methodTable, type RefusedMethod } from './methods.js'
+import { type HostKind, settingsOf, type WorkerSettings } from './settings.js'
+import { BRAND, MetaWorker, type WorkerClass } from './worker.js'
+
+export interface WorkerDescription {
+  name: string
+  /** What clients can call, in the order of the class. */
+  methods: string[]
+  /** Names of the class that look callable and are not, and why: for the log. */
+  refused: RefusedMethod[]
+  autoLoad: boolean
+  concurrency: number
+  host: HostKind
+  maxRestarts: number
+  /** Seconds. */
+  restartPeriod: number
+  mailboxLimit: number
+  /** MiB; 0 for Node's own limit. */
+  memoryLimit: number
+}
+
+export interface LoadedClass {
+  Class: WorkerClass
+  methods: Map<string, Method>
+  description: WorkerDescription
+}
+
+/** Throws `ConfigurationError` when the class has a static that is not allowed. */
+export function describeWorker(
+  Class: WorkerClass,
+  overrides: Partial<WorkerSettings>,
+  fallbackName: string,
+): LoadedClass {
+  const settings = settingsOf(Class, overrides, fallbackName)
+  const { methods, refused } = methodTable(Class.prototype, MetaWorker.prototype)
+  const { workerName: name, noAutoLoad, ...rest } = settings
+  return {
+    Class,
+    methods,
+    description: { name, methods: [...methods.keys()], refused, autoLoad: !noAutoLoad, ...rest },
+  }
+}
+
+/** Throws `ConfigurationError`, saying what the default export is instead, unless it is a worker class. */
+export function asWorkerClass(value: unknown): WorkerClass {
+  const expected = "expected is `export default class … extends MetaWorker`, with MetaWorker from 'offstage'"
+  if (value === undefined) throw new ConfigurationError(`the file has no default export: ${expected}`)
+  if (typeof value !== 'function') {
+    throw new ConfigurationError(`its default export is ${kindOf(value)}, not a class: ${expected}`)
+  }
+  if (value === MetaWorker) throw new ConfigurationError(`its default export is MetaWorker itself: ${expected}`)
+  if (value.prototype instanceof MetaWorker) return value as WorkerClass
+  const copy: unknown = Reflect.get(value, BRAND)
+  if (typeof copy === 'string') {
+    throw new ConfigurationError(
+      `its class ${value.name} extends the MetaWorker of a second copy of offstage, ${copy}, while this server runs ` +
+        `${MetaWorker[BRAND]}: import MetaWorker from 'offstage', which finds the running one`,
+    )
+  }
+  throw new ConfigurationError(
+    `its default export, ${value.name || 'a function without a name'}, does not extend MetaWorker: ${expected}`,
+  )
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}

@@ -1,0 +1,180 @@
+/**
+ * The supervisor's end of the channel to one host, from its start to its exit: writes frames into the batch
+ * that is sent next, and says what the host's frames mean.
+ */
+import { decodeValue, encodeValue } from '../wire/codec.js'
+import { FrameReader, HEADER_BYTES, writeHeader } from '../wire/frame.js'
+import { Outbox } from '../wire/outbox.js'
+import { readCacheFrame, writeCacheFrame } from './cache-frame.js'
+import type { WorkerDescription } from './description.js'
+import type { Host, HostOptions, Launch } from './hosts/host.js'
+import type { Mailbox, Message } from './mailbox.js'
+import {
+  DEADLINE_BYTES,
+  EARLY,
+  HostFrame,
+  LAST_HOST_FRAME,
+  type LoadFailure,
+  type LoadRequest,
+  type LogLine,
+  MAX_HOST_BODY,
+  OVERDUE,
+  RELEASE,
+  TIMED,
+} from './messages.js'
+import type { HostKind } from './settings.js'
+
+const EMPTY_MAP = Uint8Array.of(0xa0)
+const UNDEFINED = Uint8Array.of(0xf7)
+const YES = Uint8Array.of(1)
+const NO = Uint8Array.of(0)
+
+export interface LinkEvents {
+  /** Something is to be sent: call `flush` before this event-loop turn ends. */
+  wake(): void
+  loaded(description: WorkerDescription): void
+  loadFailed(failure: LoadFailure): void
+  created(): void
+  /** The body of an ERROR. */
+  createFailed(body: Uint8Array): void
+  cache(key: string, value: Uint8Array | undefined): void
+  log(line: LogLine): void
+  output(stream: 'stdout' | 'stderr', text: string): void
+  stopped(): void
+  /** A batch has been worked off. */
+  batchDone(): void
+  exit(reason: Error): void
+}
+
+export class HostLink {
+  readonly kind: HostKind
+  readonly memoryLimit: number
+  readonly #host: Host
+  readonly #out: Outbox
+  readonly #reader: FrameReader
+  readonly #events: LinkEvents
+  /** Where answers to messages go; set once the class is known. */
+  mailbox: Mailbox | undefined
+  #over = false
+
+  constructor(launch: Launch, kind: HostKind, options: HostOptions, events: LinkEvents) {
+    this.kind = kind
+    this.memoryLimit = options.memoryLimit
+    this.#events = events
+    this.#out = new Outbox(() => events.wake())
+    this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
+    this.#host = launch(kind, options, {
+      batch: (batch) => this.#receive(batch),
+      line: (stream, text) => events.output(stream, text),
+      exit: (reason) => {
+        if (this.#over) return
+        this.#over = true
+        events.exit(reason)
+      },
+    })
+  }
+
+  /** Messages that the host has taken from its queue, modulo 2^32. */
+  get taken(): number {
+    return this.#host.gauge.taken
+  }
+
+  /** Milliseconds; 0 while unknown. */
+  get meanTurn(): number {
+    return this.#host.gauge.meanTurn
+  }
+
+  load(request: LoadRequest): void {
+    this.#out.frame(HostFrame.LOAD, 0, 0, encodeValue(request, 'load'))
+  }
+
+  /** `data` is CBOR. */
+  create(data: Uint8Array | undefined): void {
+    this.#out.frame(HostFrame.CREATE, 0, 0, data === undefined || data.length === 0 ? UNDEFINED : data)
+  }
+
+  turn(message: Message): void {
+    const { body, deadline } = message
+    const timed = deadline > 0
+    const length = body.length + (timed ? DEADLINE_BYTES : 0)
+    let at = this.#out.reserve(HEADER_BYTES + length)
+    const { chunk } = this.#out
+    writeHeader(chunk, at, HostFrame.TURN, timed ? TIMED : 0, message.index, length)
+    at += HEADER_BYTES
+    if (timed) at = chunk.writeDoubleBE(deadline, at)
+    chunk.set(body, at)
+    this.#out.commit(at + body.length)
+  }
+
+  cancel(index: number, overdue: boolean): void {
+    this.#out.frame(HostFrame.CANCEL, overdue ? OVERDUE : 0, index, EMPTY_MAP)
+  }
+
+  cache(key: string, value: Uint8Array | undefined): void {
+    writeCacheFrame(this.#out, key, value)
+  }
+
+  stop(): void {
+    this.#out.frame(HostFrame.STOP, 0, 0, EMPTY_MAP)
+  }
+
+  flush(): void {
+    if (this.#out.bytes > 0 && !this.#over) this.#host.post(this.#out.takeOwned())
+  }
+
+  /** Ends the host at once; nothing is heard from it any more. */
+  end(): Promise<void> {
+    this.#over = true
+    return this.#host.end()
+  }
+
+  #receive(batch: Uint8Array): void {
+    if (this.#over) return
+    this.#reader.push(Buffer.from(batch.buffer as ArrayBuffer, batch.byteOffset, batch.byteLength))
+    this.#events.batchDone()
+  }
+
+  readonly #frame = (type: number, flags: number, corr: number, bytes: Buffer, start: number, end: number): void => {
+    switch (type) {
+      case HostFrame.RESULT:
+        this.mailbox?.result(corr, bytes, start, end)
+        return
+      case HostFrame.FAILED:
+        this.mailbox?.failed(corr, (flags & EARLY) !== 0, bytes, start, end)
+        return
+      case HostFrame.ENDED:
+        this.mailbox?.ended(corr)
+        return
+      case HostFrame.SETTLE: {
+        const token = bytes.readUInt32BE(start)
+        const how = (flags & RELEASE) !== 0 ? 'release' : 'finish'
+        this.mailbox?.settle(corr, how, (current) => this.#settled(token, current))
+        return
+      }
+      case HostFrame.CACHE:
+        readCacheFrame(bytes, start, end, this.#events.cache)
+        return
+      case HostFrame.LOG:
+        this.#events.log(decodeValue(bytes, start, end) as LogLine)
+        return
+      case HostFrame.LOADED:
+        this.#events.loaded(decodeValue(bytes, start, end) as WorkerDescription)
+        return
+      case HostFrame.LOAD_FAILED:
+        this.#events.loadFailed(decodeValue(bytes, start, end) as LoadFailure)
+        return
+      case HostFrame.CREATED:
+        this.#events.created()
+        return
+      case HostFrame.CREATE_FAILED:
+        this.#events.createFailed(bytes.subarray(start, end))
+        return
+      case HostFrame.STOPPED:
+        this.#events.stopped()
+    }
+  }
+
+  #settled(token: number, current: boolean): void {
+    if (!this.#over) this.#out.frame(HostFrame.SETTLED, 0, token, current ? YES : NO)
+  }
+}

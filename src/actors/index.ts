@@ -1,0 +1,5 @@
+/** Public entry `offstage/actors`: what a worker file needs. */
+export type { ResultCache } from './cache.js'
+export type { Cancelable } from './clock.js'
+export type { WorkerLogger } from './logger.js'
+export { MetaWorker, type PersistentJob, type WorkerClass } from './worker.js'

@@ -1,0 +1,93 @@
+/**
+ * What supervisor and worker host say to each other. Frames as on the wire (src/wire/frame.ts), many in one
+ * batch: a batch is posted at most once per event-loop turn and direction, and arrives whole and in order.
+ *
+ * | type | name          | to         | corr    | body                                                          |
+ * |------|---------------|------------|---------|---------------------------------------------------------------|
+ * | 32   | LOAD          | host       | 0       | CBOR `LoadRequest`: import the file, look at its class        |
+ * | 33   | CREATE        | host       | 0       | CBOR data for `create`: make the instance                     |
+ * | 34   | TURN          | host       | message | body of a CALL; with flag TIMED a deadline (f64 BE) before it |
+ * | 35   | CANCEL        | host       | message | `a0`; flag OVERDUE: its deadline has passed                   |
+ * | 36   | SETTLED       | host       | token   | one byte: 1 the attempt was the current one, else 0           |
+ * | 37   | CACHE         | both       | 0       | CBOR key (text), then the value as CBOR; no value: removed    |
+ * | 38   | STOP          | host       | 0       | `a0`: no more timers; answer STOPPED when no turn is running  |
+ * | 39   | LOADED        | supervisor | 0       | CBOR `WorkerDescription`                                      |
+ * | 40   | LOAD_FAILED   | supervisor | 0       | CBOR `LoadFailure`                                            |
+ * | 41   | CREATED       | supervisor | 0       | `a0`                                                          |
+ * | 42   | CREATE_FAILED | supervisor | 0       | body of an ERROR                                              |
+ * | 43   | RESULT        | supervisor | message | the method's value in CBOR                                    |
+ * | 44   | FAILED        | supervisor | message | body of an ERROR; flag EARLY: the turn still runs             |
+ * | 45   | ENDED         | supervisor | message | `a0`: a turn whose answer went out EARLY has ended            |
+ * | 46   | SETTLE        | supervisor | message | u32 token; flag RELEASE: put the job back, else it is done    |
+ * | 47   | LOG           | supervisor | 0       | CBOR `LogLine`                                                |
+ * | 48   | STOPPED       | supervisor | 0       | `a0`                                                          |
+ *
+ * Every TURN gets one RESULT or FAILED, or a FAILED with EARLY and later ENDED. Deadlines are milliseconds of
+ * `monotonic()`, one clock for all threads and processes of a machine.
+ */
+import type { RemoteFailure } from '../errors.js'
+import type { WorkerSettings } from './settings.js'
+
+export const HostFrame = {
+  LOAD: 32,
+  CREATE: 33,
+  TURN: 34,
+  CANCEL: 35,
+  SETTLED: 36,
+  CACHE: 37,
+  STOP: 38,
+  LOADED: 39,
+  LOAD_FAILED: 40,
+  CREATED: 41,
+  CREATE_FAILED: 42,
+  RESULT: 43,
+  FAILED: 44,
+  ENDED: 45,
+  SETTLE: 46,
+  LOG: 47,
+  STOPPED: 48,
+} as const
+
+export const LAST_HOST_FRAME = 48
+
+/** Flags, one meaning per frame type. */
+export const TIMED = 1
+export const OVERDUE = 1
+export const EARLY = 1
+export const RELEASE = 1
+
+export const DEADLINE_BYTES = 8
+
+/** A batch comes from our own code, so the bound is what the header can say. */
+export const MAX_HOST_BODY = 0xffff_ffff
+
+export interface LoadRequest {
+  file: string
+  workerKey: string
+  overrides: Partial<WorkerSettings>
+}
+
+export interface LoadFailure {
+  message: string
+  /** What the file threw at import. */
+  cause?: RemoteFailure
+}
+
+export type Level = 'debug' | 'info' | 'warn' | 'error'
+
+export interface LogLine {
+  level: Level
+  fields: Record<string, unknown>
+  message?: string
+  /** Of the running call; '' outside one. */
+  method: string
+  jobKey: string
+}
+
+/** `performance.now()` counts from the start of its own thread; this is what to add for the machine's clock. */
+const sinceBoot = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+
+/** Milliseconds of the clock that all threads and processes share and that never jumps. */
+export function monotonic(): number {
+  return performance.now() + sinceBoot
+}

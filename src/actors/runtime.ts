@@ -1,0 +1,242 @@
+/**
+ * The host's side of one actor: takes batches of frames from the supervisor, makes the instance, runs its
+ * turns, and answers in batches. The same code in a thread, inline and in a test.
+ */
+import { type OffstageError, RemoteWorkerError } from '../errors.js'
+import { decodeValue, encodeValue } from '../wire/codec.js'
+import { describeThrown, encodeFailure } from '../wire/failure.js'
+import { FrameReader, writeU32 } from '../wire/frame.js'
+import { Outbox } from '../wire/outbox.js'
+import { ResultCache } from './cache.js'
+import { readCacheFrame, writeCacheFrame } from './cache-frame.js'
+import { Call, calls, task } from './call.js'
+import type { Clock } from './clock.js'
+import { construct, type WorkerContext } from './context.js'
+import type { LoadedClass } from './description.js'
+import type { Gauge } from './gauge.js'
+import { WorkerLogger } from './logger.js'
+import {
+  DEADLINE_BYTES,
+  EARLY,
+  HostFrame,
+  LAST_HOST_FRAME,
+  type LoadFailure,
+  type LoadRequest,
+  MAX_HOST_BODY,
+  OVERDUE,
+  RELEASE,
+  TIMED,
+} from './messages.js'
+import { WorkerTimers } from './timers.js'
+import { type TurnOutput, Turns } from './turns.js'
+import type { MetaWorker } from './worker.js'
+
+const EMPTY_MAP = Uint8Array.of(0xa0)
+
+export interface RuntimeOptions {
+  gauge: Gauge
+  clock: Clock
+  /** Takes a batch for the supervisor and owns it. */
+  post(batch: Uint8Array): void
+  load(request: LoadRequest): Promise<LoadedClass>
+}
+
+export class Runtime implements WorkerContext, TurnOutput {
+  workerName = ''
+  workerKey = ''
+  readonly cache: ResultCache
+  readonly logger: WorkerLogger
+  readonly timers: WorkerTimers
+  readonly #options: RuntimeOptions
+  readonly #out: Outbox
+  readonly #reader: FrameReader
+  readonly #stopping = new AbortController()
+  readonly #settlements = new Map<number, (current: boolean) => void>()
+  #lastToken = 0
+  #class: LoadedClass | undefined
+  #turns: Turns | undefined
+  #instance: MetaWorker | undefined
+  #flushDue = false
+  #dead = false
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options
+    this.#out = new Outbox(() => this.#scheduleFlush())
+    this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
+    this.cache = new ResultCache((key, value) => writeCacheFrame(this.#out, key, value))
+    this.logger = new WorkerLogger((line) => this.#out.frame(HostFrame.LOG, 0, 0, line))
+    this.timers = new WorkerTimers(options.clock, (name, run, ended) => this.#timerTurn(name, run, ended))
+  }
+
+  get signal(): AbortSignal {
+    return this.#stopping.signal
+  }
+
+  /** For the test helper. */
+  get instance(): MetaWorker | undefined {
+    return this.#instance
+  }
+
+  receive(batch: Uint8Array): void {
+    if (this.#dead) return
+    this.#reader.push(Buffer.from(batch.buffer as ArrayBuffer, batch.byteOffset, batch.byteLength))
+    if (this.#turns !== undefined) this.#turns.work()
+  }
+
+  /** Nothing is heard of it any more: the inline host cannot end what runs, only stop listening. */
+  kill(): void {
+    this.#dead = true
+    this.timers.stop()
+    this.#stopping.abort()
+    this.#turns?.abort()
+  }
+
+  /** Also called when the thread is about to end, so that what is done is known. */
+  flush(): void {
+    this.#turns?.measure()
+    if (this.#out.bytes > 0 && !this.#dead) this.#options.post(this.#out.takeOwned())
+  }
+
+  result(call: Call, value: unknown): void {
+    let bytes: Uint8Array
+    try {
+      bytes = encodeValue(value, 'result')
+    } catch (error) {
+      const what = error instanceof Error ? error.message : String(error)
+      const facts = { executed: 'yes', details: { method: call.method } } as const
+      this.failed(call, new RemoteWorkerError('RESULT_NOT_ENCODABLE', `${call.method} returned: ${what}`, facts), false)
+      return
+    }
+    this.#out.frame(HostFrame.RESULT, 0, call.corr, bytes)
+  }
+
+  failed(call: Call, error: OffstageError, early: boolean): void {
+    this.#out.frame(HostFrame.FAILED, early ? EARLY : 0, call.corr, encodeFailure(error))
+  }
+
+  ended(call: Call, thrown: unknown): void {
+    if (call.task === undefined) this.#out.frame(HostFrame.ENDED, 0, call.corr, EMPTY_MAP)
+    else if (thrown !== undefined) this.#logTaskError(call, thrown)
+    call.whenEnded?.()
+  }
+
+  settle(call: Call, release: boolean): Promise<boolean> {
+    // The turn's end settles the job, so after it this attempt is not the current one.
+    if (call.ended && call.settled === undefined) return Promise.resolve(false)
+    if (call.settled !== undefined) {
+      return call.settled.release === release ? call.settled.current : Promise.resolve(false)
+    }
+    const token = ++this.#lastToken
+    const current = new Promise<boolean>((resolve) => this.#settlements.set(token, resolve))
+    call.settled = { release, current }
+    const body = Buffer.alloc(4)
+    writeU32(body, 0, token)
+    this.#out.frame(HostFrame.SETTLE, release ? RELEASE : 0, call.corr, body)
+    return current
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushDue || this.#turns?.working === true) return
+    this.#flushDue = true
+    setImmediate(() => {
+      this.#flushDue = false
+      this.flush()
+    })
+  }
+
+  readonly #frame = (type: number, flags: number, corr: number, bytes: Buffer, start: number, end: number): void => {
+    switch (type) {
+      case HostFrame.TURN: {
+        const timed = (flags & TIMED) !== 0
+        const deadline = timed ? bytes.readDoubleBE(start) : 0
+        this.#turns?.add(new Call(this, corr, bytes, timed ? start + DEADLINE_BYTES : start, end, deadline))
+        return
+      }
+      case HostFrame.CANCEL:
+        this.#turns?.cancel(corr, (flags & OVERDUE) !== 0)
+        return
+      case HostFrame.SETTLED: {
+        const answer = this.#settlements.get(corr)
+        this.#settlements.delete(corr)
+        answer?.(bytes[start] === 1)
+        return
+      }
+      case HostFrame.CACHE:
+        readCacheFrame(bytes, start, end, (key, value) => this.cache.receive(key, value))
+        return
+      case HostFrame.LOAD:
+        void this.#load(decodeValue(bytes, start, end) as LoadRequest)
+        return
+      case HostFrame.CREATE:
+        void this.#create(decodeValue(bytes, start, end))
+        return
+      case HostFrame.STOP:
+        this.timers.stop()
+        this.#stopping.abort()
+        if (this.#turns === undefined) this.#out.frame(HostFrame.STOPPED, 0, 0, EMPTY_MAP)
+        else this.#turns.whenIdle(() => this.#out.frame(HostFrame.STOPPED, 0, 0, EMPTY_MAP))
+    }
+  }
+
+  async #load(request: LoadRequest): Promise<void> {
+    try {
+      this.#class = await this.#options.load(request)
+      this.workerName = this.#class.description.name
+      this.workerKey = request.workerKey
+      this.#out.frame(HostFrame.LOADED, 0, 0, encodeValue(this.#class.description, 'description'))
+    } catch (error) {
+      const failure: LoadFailure = { message: error instanceof Error ? error.message : String(error) }
+      if (error instanceof Error && error.cause !== undefined) failure.cause = describeThrown(error.cause)
+      this.#out.frame(HostFrame.LOAD_FAILED, 0, 0, encodeValue(failure, 'failure'))
+    }
+  }
+
+  async #create(data: unknown): Promise<void> {
+    const { Class, methods, description } = this.#class!
+    const call = task(this, 'create', () => {
+      this.#instance = construct(Class, this)
+      this.#turns = new Turns(description.concurrency, methods, this.#instance, this.#options.gauge, this)
+      return this.#instance.create(data)
+    })
+    try {
+      await calls.run(call, call.task!)
+    } catch (thrown) {
+      const remote = describeThrown(thrown)
+      this.#out.frame(
+        HostFrame.CREATE_FAILED,
+        0,
+        0,
+        encodeFailure(
+          new RemoteWorkerError('CREATE_FAILED', `create of ${this.workerName} failed: ${remote.message}`, {
+            executed: 'yes',
+            remote,
+            details: { worker: this.workerName, workerKey: this.workerKey },
+          }),
+        ),
+      )
+      return
+    } finally {
+      call.ended = true
+    }
+    this.#out.frame(HostFrame.CREATED, 0, 0, EMPTY_MAP)
+    this.#turns!.open = true
+    this.#turns!.work()
+  }
+
+  #timerTurn(name: string, run: () => unknown, ended: () => void): void {
+    const turns = this.#turns
+    if (turns === undefined) {
+      ended()
+      return
+    }
+    const call = task(this, name, run)
+    call.whenEnded = ended
+    turns.add(call)
+    turns.work()
+  }
+
+  #logTaskError(call: Call, thrown: unknown): void {
+    const err = thrown instanceof Error ? thrown : new Error(describeThrown(thrown).message)
+    calls.run(call, () => this.logger.error({ err }, `a ${call.method} of ${this.workerName} failed: ${err.message}`))
+  }
+}

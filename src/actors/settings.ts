@@ -1,0 +1,104 @@
+/**
+ * The statics of a worker class: what they are called, what they may be, what holds without them. The
+ * configuration's section `workers` may override each; both go through the same check.
+ */
+import { ConfigurationError } from '../errors.js'
+
+export type HostKind = 'thread' | 'inline'
+
+export interface WorkerSettings {
+  /** The name that clients use; by default the file's name without its ending. */
+  workerName: string
+  /** Not started with the supervisor. */
+  noAutoLoad: boolean
+  /** Messages that may be in work at a time. */
+  concurrency: number
+  host: HostKind
+  /** More failures than this within `restartPeriod` stop the worker as failed. */
+  maxRestarts: number
+  /** Seconds. */
+  restartPeriod: number
+  /** Messages that may wait or be in work; more are refused as overloaded. */
+  mailboxLimit: number
+  /** MiB of JavaScript heap for a thread; 0: Node's own limit. */
+  memoryLimit: number
+}
+
+/** A mailbox numbers its messages with 20 bits. */
+export const MAILBOX_LIMIT = 1_000_000
+
+interface Rule {
+  readonly key: keyof WorkerSettings
+  readonly fallback: string | number | boolean
+  readonly allowed: string
+  readonly check: (value: unknown) => boolean
+}
+
+function wholeNumber(least: number, most: number): Pick<Rule, 'allowed' | 'check'> {
+  return {
+    allowed: `a whole number from ${least} to ${most}`,
+    check: (value) => typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most,
+  }
+}
+
+const NAME = /^[\p{L}\p{N}_][\p{L}\p{N}_.:-]{0,127}$/u
+
+const RULES: readonly Rule[] = [
+  {
+    key: 'workerName',
+    fallback: '',
+    allowed: 'text of 1 to 128 letters, digits and _ - . :, and not beginning with one of the last three',
+    check: (value) => typeof value === 'string' && NAME.test(value),
+  },
+  {
+    key: 'noAutoLoad',
+    fallback: false,
+    allowed: 'true or false',
+    check: (value) => typeof value === 'boolean',
+  },
+  { key: 'concurrency', fallback: 1, ...wholeNumber(1, 10_000) },
+  {
+    key: 'host',
+    fallback: 'thread',
+    allowed: `'thread' or 'inline'`,
+    check: (value) => value === 'thread' || value === 'inline',
+  },
+  { key: 'maxRestarts', fallback: 5, ...wholeNumber(0, 1_000_000) },
+  {
+    key: 'restartPeriod',
+    fallback: 60,
+    allowed: 'a number of seconds above 0',
+    check: (value) => typeof value === 'number' && value > 0 && Number.isFinite(value),
+  },
+  { key: 'mailboxLimit', fallback: 10_000, ...wholeNumber(1, MAILBOX_LIMIT) },
+  { key: 'memoryLimit', fallback: 0, ...wholeNumber(0, 1_000_000) },
+]
+
+/** `statics` is the class, whose inherited statics count; `overrides` win. Throws `ConfigurationError`. */
+export function settingsOf(statics: object, overrides: Partial<WorkerSettings>, fallbackName: string): WorkerSettings {
+  const settings: Record<string, unknown> = {}
+  for (const rule of RULES) {
+    const override = overrides[rule.key]
+    const own: unknown = Reflect.get(statics, rule.key)
+    const value = override ?? own ?? (rule.key === 'workerName' ? fallbackName : rule.fallback)
+    if (!rule.check(value)) {
+      const where =
+        override !== undefined
+          ? `the setting ${rule.key}`
+          : own !== undefined
+            ? `static ${rule.key}`
+            : `${rule.key}, which is the file's name when nothing else is said,`
+      throw new ConfigurationError(`${where} is ${show(value)}: allowed is ${rule.allowed}`, {
+        details: { key: rule.key },
+      })
+    }
+    settings[rule.key] = value
+  }
+  return settings as unknown as WorkerSettings
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}

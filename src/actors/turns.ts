@@ -1,0 +1,278 @@
+/**
+ * The turns of one actor, in its host: they start in order, `concurrency` at a time. A method that returns a
+ * plain value is done at once, without a promise.
+ *
+ * Without a break, turns run for at most a slice; then what is done is sent and the event loop gets a turn,
+ * so that cancellations, timers and sockets are heard while a full batch is worked off.
+ */
+
+import { Cancelled, DeadlineExceeded, type OffstageError, RemoteWorkerError } from '../errors.js'
+import { decodeValue } from '../wire/codec.js'
+import { readEnvelope } from '../wire/envelope.js'
+import { describeThrown } from '../wire/failure.js'
+import { BY_CALLER, BY_DEADLINE, type Call, calls } from './call.js'
+import { Fifo } from './fifo.js'
+import type { Gauge } from './gauge.js'
+import { monotonic } from './messages.js'
+import type { Method } from './methods.js'
+
+const SLICE_MS = 1
+
+/** Where answers go. */
+export interface TurnOutput {
+  result(call: Call, value: unknown): void
+  failed(call: Call, error: OffstageError, early: boolean): void
+  /** The turn of a call that was answered early, or of a task, has ended. */
+  ended(call: Call, thrown: unknown): void
+  /** Sends what is there now: a slice is over. */
+  flush(): void
+}
+
+export class Turns {
+  /** No turn starts while this is false: the instance is not made yet. */
+  open = false
+  /** Inside `work`, which ends with a flush. */
+  working = false
+  readonly #concurrency: number
+  readonly #methods: ReadonlyMap<string, Method>
+  readonly #instance: object
+  readonly #gauge: Gauge
+  readonly #output: TurnOutput
+  readonly #queue = new Fifo<Call>()
+  /** Calls whose promise is pending, by message number, for CANCEL. */
+  readonly #pending = new Map<number, Call>()
+  #running = 0
+  #inRun = false
+  #resuming = false
+  #sliceEnd = 0
+  #markedAt = 0
+  #completed = 0
+  #whenIdle: (() => void) | undefined
+
+  constructor(
+    concurrency: number,
+    methods: ReadonlyMap<string, Method>,
+    instance: object,
+    gauge: Gauge,
+    output: TurnOutput,
+  ) {
+    this.#concurrency = concurrency
+    this.#methods = methods
+    this.#instance = instance
+    this.#gauge = gauge
+    this.#output = output
+  }
+
+  /** Takes a call into the queue; `work` starts it. */
+  add(call: Call): void {
+    if (this.#running === 0 && this.#queue.length === 0) this.#markedAt = performance.now()
+    this.#queue.push(call)
+  }
+
+  /** Starts what may start. To be called once per event-loop turn that brought work. */
+  work(): void {
+    this.#sliceEnd = performance.now() + SLICE_MS
+    this.working = true
+    this.#run()
+    this.working = false
+    this.#output.flush()
+  }
+
+  cancel(corr: number, overdue: boolean): void {
+    const why = overdue ? BY_DEADLINE : BY_CALLER
+    const running = this.#pending.get(corr)
+    if (running !== undefined) {
+      running.cancel(why)
+      // The caller of a queued job's method is the queue: it must not hear of an end before there is one.
+      if (overdue && running.jobId === 0) this.#fail(running, overdueError(running.method, 'maybe'), true)
+      return
+    }
+    const waiting = this.#queue.find((call) => call.corr === corr && call.task === undefined)
+    if (waiting === undefined || waiting.answered) return
+    waiting.cancel(why)
+    this.#fail(waiting, this.#refusal(waiting), false)
+  }
+
+  /** Tells every running call that its time is over. */
+  abort(): void {
+    for (const call of this.#pending.values()) call.cancel(BY_CALLER)
+  }
+
+  /** Calls `idle` when no turn waits or runs; at once if that is so now. */
+  whenIdle(idle: () => void): void {
+    this.#whenIdle = idle
+    this.#checkIdle()
+  }
+
+  #run(): void {
+    if (this.#inRun || !this.open) return
+    this.#inRun = true
+    while (this.#running < this.#concurrency) {
+      const call = this.#queue.shift()
+      if (call === undefined) break
+      this.#start(call)
+      if (this.#queue.length > 0 && this.#running < this.#concurrency && performance.now() > this.#sliceEnd) {
+        this.#resume()
+        break
+      }
+    }
+    this.#inRun = false
+    this.#checkIdle()
+  }
+
+  #start(call: Call): void {
+    if (call.task === undefined) {
+      this.#gauge.take()
+      if (call.answered) return
+      if (call.deadline > 0 && monotonic() >= call.deadline) {
+        call.cancel(BY_DEADLINE)
+        this.#fail(call, this.#refusal(call), false)
+        return
+      }
+    }
+    this.#running++
+    let value: unknown
+    let later: boolean
+    try {
+      value = call.task === undefined ? this.#invoke(call) : calls.run(call, call.task)
+      later = isThenable(value)
+    } catch (thrown) {
+      this.#rejected(call, thrown)
+      return
+    }
+    if (!later) {
+      this.#returned(call, value)
+      return
+    }
+    if (call.task === undefined) this.#pending.set(call.corr, call)
+    // A thenable that is not a promise may call back at once or twice: Promise.resolve tames it.
+    const promise = value instanceof Promise ? value : Promise.resolve(value)
+    promise.then(
+      (result) => this.#settled(call, result, false),
+      (thrown) => this.#settled(call, thrown, true),
+    )
+  }
+
+  #invoke(call: Call): unknown {
+    const { bytes, end } = call
+    const envelope = readEnvelope(bytes, call.start, end)
+    call.method = envelope.method
+    call.jobKey = envelope.jobKey
+    call.jobId = envelope.jobId
+    call.attempt = envelope.attempt
+    const method = this.#methods.get(envelope.method)
+    if (method === undefined) {
+      throw new RemoteWorkerError('NO_METHOD', `the worker has no method ${JSON.stringify(envelope.method)}`)
+    }
+    let argument: unknown
+    if (envelope.payloadAt < end) {
+      try {
+        argument = decodeValue(bytes, envelope.payloadAt, end)
+      } catch (error) {
+        throw new RemoteWorkerError(
+          'BAD_ARGUMENT',
+          `the argument of ${envelope.method} cannot be read: ${error instanceof Error ? error.message : error}`,
+        )
+      }
+    }
+    call.dropBytes()
+    call.called = true
+    return calls.run(call, apply, method, this.#instance, argument)
+  }
+
+  #settled(call: Call, outcome: unknown, rejected: boolean): void {
+    this.#pending.delete(call.corr)
+    if (rejected) this.#rejected(call, outcome)
+    else this.#returned(call, outcome)
+    if (this.#queue.length === 0) this.#checkIdle()
+    else if (performance.now() < this.#sliceEnd) this.#run()
+    else this.#resume()
+  }
+
+  #returned(call: Call, value: unknown): void {
+    this.#end(call)
+    if (call.task !== undefined || call.answered) this.#output.ended(call, undefined)
+    else {
+      call.answered = true
+      this.#output.result(call, value)
+    }
+  }
+
+  #rejected(call: Call, thrown: unknown): void {
+    this.#end(call)
+    if (call.task !== undefined) this.#output.ended(call, thrown ?? new Error(`${call.method} failed with ${thrown}`))
+    else if (call.answered) this.#output.ended(call, undefined)
+    else if (!call.called) this.#fail(call, thrown as OffstageError, false)
+    else this.#fail(call, this.#failure(call, thrown), false)
+  }
+
+  #end(call: Call): void {
+    call.ended = true
+    this.#running--
+    this.#completed++
+  }
+
+  #fail(call: Call, error: OffstageError, early: boolean): void {
+    if (call.answered) return
+    call.answered = true
+    this.#output.failed(call, error, early)
+  }
+
+  /** What the caller hears of a method that threw: when it was told to stop, that is why. */
+  #failure(call: Call, thrown: unknown): OffstageError {
+    if (call.cancelled === BY_CALLER) return new Cancelled(`${call.method} was cancelled`, { executed: 'maybe' })
+    if (call.cancelled === BY_DEADLINE) return overdueError(call.method, 'maybe')
+    const remote = describeThrown(thrown)
+    return new RemoteWorkerError('WORKER_ERROR', remote.message, {
+      executed: 'yes',
+      remote,
+      details: { worker: call.owner.workerName, workerKey: call.owner.workerKey, method: call.method },
+    })
+  }
+
+  /** For a call that has not started and will not. */
+  #refusal(call: Call): OffstageError {
+    return call.cancelled === BY_CALLER
+      ? new Cancelled('the call was cancelled before its turn came')
+      : overdueError('', 'no')
+  }
+
+  /** The rest of the queue runs in a later turn of the event loop. */
+  #resume(): void {
+    if (this.#resuming) return
+    this.#resuming = true
+    setImmediate(() => {
+      this.#resuming = false
+      this.work()
+    })
+  }
+
+  /** Brings the gauge up to date: two readings of the clock for a whole batch of turns. */
+  measure(): void {
+    if (this.#completed === 0) return
+    const now = performance.now()
+    this.#gauge.measured(now - this.#markedAt, this.#completed)
+    this.#markedAt = now
+    this.#completed = 0
+  }
+
+  #checkIdle(): void {
+    if (this.#running > 0 || this.#queue.length > 0) return
+    const idle = this.#whenIdle
+    this.#whenIdle = undefined
+    idle?.()
+  }
+}
+
+function overdueError(method: string, executed: 'no' | 'maybe'): DeadlineExceeded {
+  const what = executed === 'no' ? 'passed before its turn came' : `passed while ${method} was running`
+  return new DeadlineExceeded(`the deadline of the call ${what}`, { executed })
+}
+
+function apply(method: Method, instance: object, argument: unknown): unknown {
+  return method.call(instance, argument)
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

@@ -1,0 +1,122 @@
+/**
+ * `MetaWorker`, the class that workers extend. What belongs to the running call (`jobKey`, `persistentJob`,
+ * `signal`, `deadline`) is right also when calls interleave, and in work that outlives its turn.
+ */
+import type { ResultCache } from './cache.js'
+import { type Call, calls } from './call.js'
+import type { Cancelable } from './clock.js'
+import { takeContext, type WorkerContext } from './context.js'
+import type { WorkerLogger } from './logger.js'
+import { monotonic } from './messages.js'
+
+/** The queued job that a method is running. */
+export interface PersistentJob {
+  readonly id: number
+  /** 1 for the first start of the job. */
+  readonly attempt: number
+  /** Marks the job as done now; false when this attempt is no longer the current one. */
+  finish(): Promise<boolean>
+  /** Puts the job back into the queue; false when this attempt is no longer the current one. */
+  release(): Promise<boolean>
+}
+
+/** Where another copy of offstage can see that a class extends this copy's `MetaWorker`, and which file that is. */
+export const BRAND = Symbol.for('offstage.MetaWorker')
+
+export class MetaWorker {
+  static readonly [BRAND]: string = import.meta.url
+
+  /** The name that clients use; without it, the file's name. */
+  static workerName?: string
+  /** Not started with the supervisor: only by `newWorker` or a schedule. */
+  static noAutoLoad?: boolean
+  /** Messages that may be in work at a time (default 1). */
+  static concurrency?: number
+  /** `'thread'` (default): a thread of its own; `'inline'`: in the supervisor's own thread. */
+  static host?: string
+  /** More failures than this (default 5) within `restartPeriod` stop the worker as failed. */
+  static maxRestarts?: number
+  /** Seconds (default 60). */
+  static restartPeriod?: number
+  /** Messages that may wait or be in work (default 10,000); more are refused with `Overloaded`. */
+  static mailboxLimit?: number
+  /** MiB of JavaScript heap for the thread; running out of it ends the thread. Default: Node's own limit. */
+  static memoryLimit?: number
+
+  readonly #context: WorkerContext
+
+  constructor() {
+    this.#context = takeContext(new.target.name)
+  }
+
+  /** Called once when the instance is loaded, with the data of `newWorker`. Until it is done no message runs. */
+  create(_data?: unknown): unknown {
+    return undefined
+  }
+
+  get workerName(): string {
+    return this.#context.workerName
+  }
+
+  /** '' for the instance without a key. */
+  get workerKey(): string {
+    return this.#context.workerKey
+  }
+
+  /** Of the running call; undefined when it has none. */
+  get jobKey(): string | undefined {
+    const key = this.#call()?.jobKey
+    return key === '' ? undefined : key
+  }
+
+  /** The queued job that is running; undefined outside one. */
+  get persistentJob(): PersistentJob | undefined {
+    const call = this.#call()
+    if (call === undefined || call.jobId === 0) return undefined
+    const context = this.#context
+    return {
+      id: call.jobId,
+      attempt: call.attempt,
+      finish: () => context.settle(call, false),
+      release: () => context.settle(call, true),
+    }
+  }
+
+  /** Fires when the running call is cancelled or its deadline passes; outside a call, when the worker stops. */
+  get signal(): AbortSignal {
+    return (this.#call() ?? this.#context).signal
+  }
+
+  /** When the running call's time is up; undefined when it has all the time in the world. */
+  get deadline(): Date | undefined {
+    const deadline = this.#call()?.deadline ?? 0
+    return deadline === 0 ? undefined : new Date(Date.now() + deadline - monotonic())
+  }
+
+  get logger(): WorkerLogger {
+    return this.#context.logger
+  }
+
+  /** What clients read with `askResult`. */
+  get cache(): ResultCache {
+    return this.#context.cache
+  }
+
+  /** Runs `fn` once, `seconds` from now, as a turn of this worker. An error in it is logged. */
+  addTimer(seconds: number, fn: () => unknown): Cancelable {
+    return this.#context.timers.add(seconds, fn, false)
+  }
+
+  /** Runs `fn` every so many seconds, as a turn of this worker. An error in it is logged. */
+  addPeriodicTimer(seconds: number, fn: () => unknown): Cancelable {
+    return this.#context.timers.add(seconds, fn, true)
+  }
+
+  #call(): Call | undefined {
+    const call = calls.getStore()
+    return call?.owner === this.#context ? call : undefined
+  }
+}
+
+/** A class that extends `MetaWorker`. */
+export type WorkerClass<T extends MetaWorker = MetaWorker> = new () => T
