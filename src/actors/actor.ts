@@ -4,25 +4,24 @@
  */
 import { basename, extname } from 'node:path'
 import { createActor } from 'xstate'
-import { ConfigurationError, type OffstageError, RemoteWorkerError, WorkerCrashed, WorkerStopped } from '../errors.js'
+import { ConfigurationError, type OffstageError, type WorkerStopped } from '../errors.js'
 import { decodeFailure } from '../wire/failure.js'
+import { hostEnded, loadError, noMethod, stoppedError } from './actor-errors.js'
 import type { ActorOptions, WorkerInfo } from './actor-options.js'
-import { type Cancelable, type Clock, systemClock } from './clock.js'
+import { Alarm } from './alarm.js'
+import { type Clock, systemClock } from './clock.js'
 import type { WorkerDescription } from './description.js'
 import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
 import { launchHost } from './hosts/launch.js'
 import { lifecycle, machineClock } from './lifecycle.js'
 import { Mailbox, type ReplySink } from './mailbox.js'
-import { type LoadFailure, type LogLine, monotonic } from './messages.js'
+import { type LogLine, monotonic } from './messages.js'
 import type { HostKind } from './settings.js'
 
 /** Queued jobs are sent ahead for so many milliseconds of work, and never more than this many. */
 const PREFETCH_MS = 5
 const PREFETCH_LIMIT = 512
-
-/** Milliseconds: deadlines are looked at no more often than this. */
-const DEADLINE_STEP = 5
 
 interface Waiter<T> {
   resolve(value: T): void
@@ -52,21 +51,28 @@ export class Actor {
   #stopSent = false
   #tickDue = false
   #changed = false
-  #deadlineTimer: Cancelable | undefined
-  #deadlineArmedFor = Number.POSITIVE_INFINITY
+  readonly #deadlines: Alarm
 
   constructor(options: ActorOptions, launch: Launch = launchHost) {
     this.#options = options
     this.#launch = launch
     this.#clock = options.clock ?? systemClock
+    this.#deadlines = new Alarm(this.#clock, () => {
+      this.#mailbox.expire(monotonic(), this.#link?.taken ?? 0, (index) => this.#link?.cancel(index, true))
+      return this.#mailbox.earliestDeadline
+    })
     this.#machine = createActor(lifecycle.provide({ actions: { launch: () => this.#startHost() } }), {
       input: { random: options.random ?? Math.random },
       clock: machineClock(this.#clock),
     })
+    let before = ''
     this.#machine.subscribe((snapshot) => {
       this.#running = snapshot.matches('running')
       this.#over = snapshot.matches('stopped')
-      this.#change()
+      const { state } = stateOf(snapshot.value)
+      const now = state === 'running.idle' ? 'running.busy' : state
+      if (now !== before) this.#change()
+      before = now
     })
     this.#machine.start()
   }
@@ -97,11 +103,11 @@ export class Actor {
    * Returns an id for `cancel`. Throws `Overloaded`, `WorkerStopped`, `RemoteWorkerError` with NO_METHOD.
    */
   send(body: Buffer, method: string, timeout: number, sink: ReplySink, tag: number): number {
-    if (this.#over || this.#stopping !== undefined) throw this.#stoppedError(false)
-    if (!this.#methods.has(method)) throw this.#noMethod(method)
+    if (this.#over || this.#stopping !== undefined) throw this.#stoppedBecause(false)
+    if (!this.#methods.has(method)) throw noMethod(this.#name, method, this.#description?.refused ?? [])
     const deadline = timeout < 0 ? 0 : monotonic() + timeout
     const id = this.#mailbox.add(body, deadline, sink, tag)
-    if (deadline > 0 && deadline < this.#deadlineArmedFor) this.#armDeadline(deadline)
+    if (deadline > 0) this.#deadlines.by(deadline)
     this.#wake()
     return id
   }
@@ -131,12 +137,10 @@ export class Actor {
     // Idle or busy is decided now, and not on every message.
     this.#machine.send({ type: this.#mailbox.size > 0 ? 'busy' : 'idle' })
     const { value, context } = this.#machine.getSnapshot()
-    const [[status, detail]] = Object.entries(value) as [[WorkerInfo['status'], string]]
     return {
       worker: this.#name,
       workerKey: this.#options.workerKey,
-      status,
-      state: `${status}.${detail}`,
+      ...stateOf(value),
       mailbox: this.#mailbox.size,
       inFlight: this.#mailbox.inFlight,
       restarts: context.restarts,
@@ -188,8 +192,7 @@ export class Actor {
     output: (stream, text) => this.#options.log.info({ ...this.#fields(), stream }, text),
     stopped: () => this.#finish(),
     batchDone: () => this.#batchDone(),
-    exit: (reason) =>
-      this.#fail(new WorkerCrashed(`the host of ${this.#name} ended: ${textOf(reason)}`, { cause: reason })),
+    exit: (reason) => this.#fail(hostEnded(this.#name, reason)),
   }
 
   #loaded(description: WorkerDescription): void {
@@ -253,7 +256,7 @@ export class Actor {
       { ...this.#fields(), err: error, state, lost, kept },
       `worker ${this.#name} failed: ${reason}`,
     )
-    if (this.#over) this.#mailbox.failAll((started) => this.#stoppedError(started), 0)
+    if (this.#over) this.#mailbox.failAll((started) => this.#stoppedBecause(started), 0)
     starting?.reject(error)
   }
 
@@ -261,10 +264,10 @@ export class Actor {
   #finish(): void {
     const link = this.#link
     this.#link = undefined
-    this.#deadlineTimer?.cancel()
+    this.#deadlines.cancel()
     this.#machine.send({ type: 'ended' })
-    this.#mailbox.failAll((started) => this.#stoppedError(started), link?.taken ?? 0)
-    this.#starting?.reject(this.#stoppedError(false))
+    this.#mailbox.failAll((started) => this.#stoppedBecause(started), link?.taken ?? 0)
+    this.#starting?.reject(this.#stoppedBecause(false))
     this.#starting = undefined
     void (link?.end() ?? Promise.resolve()).then(this.#endStop)
   }
@@ -306,17 +309,6 @@ export class Actor {
     link.flush()
   }
 
-  #armDeadline(at: number): void {
-    this.#deadlineTimer?.cancel()
-    this.#deadlineArmedFor = at
-    this.#deadlineTimer = this.#clock.after(Math.max(DEADLINE_STEP, at - monotonic()), () => {
-      this.#deadlineArmedFor = Number.POSITIVE_INFINITY
-      this.#mailbox.expire(monotonic(), this.#link?.taken ?? 0, (index) => this.#link?.cancel(index, true))
-      const next = this.#mailbox.earliestDeadline
-      if (next < Number.POSITIVE_INFINITY) this.#armDeadline(next)
-    })
-  }
-
   #logLine(line: LogLine): void {
     const fields: Record<string, unknown> = { ...line.fields, ...this.#fields() }
     if (line.method !== '') fields.method = line.method
@@ -324,34 +316,17 @@ export class Actor {
     this.#options.log[line.level](fields, line.message)
   }
 
+  #stoppedBecause(started: boolean): WorkerStopped {
+    return stoppedError(this.#name, this.#machine.getSnapshot().context.failure, started)
+  }
+
   #fields(): { worker: string; workerKey: string } {
     return { worker: this.#name, workerKey: this.#options.workerKey }
   }
-
-  #noMethod(method: string): RemoteWorkerError {
-    const refused = this.#description?.refused.find(({ name }) => name === method)
-    const why = refused === undefined ? '' : `: ${refused.why}`
-    return new RemoteWorkerError(
-      'NO_METHOD',
-      `worker ${this.#name} has no method ${JSON.stringify(method)} to call${why}`,
-    )
-  }
-
-  #stoppedError(started: boolean): WorkerStopped {
-    const { failure } = this.#machine.getSnapshot().context
-    const why = failure === undefined ? 'has been stopped' : `has failed and is not started again: ${failure}`
-    return new WorkerStopped(`worker ${this.#name} ${why}`, { executed: started ? 'maybe' : 'no' })
-  }
 }
 
-function loadError({ message, cause }: LoadFailure): ConfigurationError {
-  if (cause === undefined) return new ConfigurationError(message)
-  const thrown = Object.assign(new Error(cause.message), { name: cause.name })
-  if (cause.code !== undefined) Object.assign(thrown, { code: cause.code })
-  if (cause.stack !== undefined) thrown.stack = cause.stack
-  return new ConfigurationError(message, { cause: thrown })
-}
-
-function textOf(reason: Error): string {
-  return reason.name === 'Error' ? reason.message : `${reason.name}: ${reason.message}`
+/** The machine's value is always one state within one of the three. */
+function stateOf(value: object): Pick<WorkerInfo, 'status' | 'state'> {
+  const [[status, detail]] = Object.entries(value) as [[WorkerInfo['status'], string]]
+  return { status, state: `${status}.${detail}` }
 }

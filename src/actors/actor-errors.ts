@@ -1,0 +1,29 @@
+/** What an actor says when it cannot do what it was asked. */
+import { ConfigurationError, RemoteWorkerError, WorkerCrashed, WorkerStopped } from '../errors.js'
+import type { LoadFailure } from './messages.js'
+import type { RefusedMethod } from './methods.js'
+
+export function noMethod(worker: string, method: string, refused: readonly RefusedMethod[]): RemoteWorkerError {
+  const found = refused.find(({ name }) => name === method)
+  const why = found === undefined ? '' : `: ${found.why}`
+  return new RemoteWorkerError('NO_METHOD', `worker ${worker} has no method ${JSON.stringify(method)} to call${why}`)
+}
+
+/** `started`: the host had taken the message when the worker was stopped. */
+export function stoppedError(worker: string, failure: string | undefined, started: boolean): WorkerStopped {
+  const why = failure === undefined ? 'has been stopped' : `has failed and is not started again: ${failure}`
+  return new WorkerStopped(`worker ${worker} ${why}`, { executed: started ? 'maybe' : 'no' })
+}
+
+export function hostEnded(worker: string, reason: Error): WorkerCrashed {
+  const text = reason.name === 'Error' ? reason.message : `${reason.name}: ${reason.message}`
+  return new WorkerCrashed(`the host of ${worker} ended: ${text}`, { cause: reason })
+}
+
+export function loadError({ message, cause }: LoadFailure): ConfigurationError {
+  if (cause === undefined) return new ConfigurationError(message)
+  const thrown = Object.assign(new Error(cause.message), { name: cause.name })
+  if (cause.code !== undefined) Object.assign(thrown, { code: cause.code })
+  if (cause.stack !== undefined) thrown.stack = cause.stack
+  return new ConfigurationError(message, { cause: thrown })
+}
