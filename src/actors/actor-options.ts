@@ -10,6 +10,8 @@ export interface ActorOptions {
   data?: Uint8Array
   /** Lines come with `worker` and `workerKey` among their fields. */
   log: Log
+  /** For the lines that the worker's own code writes; by default `log`. */
+  workerLog?: Log
   overrides?: Partial<WorkerSettings>
   /** What the worker finds in its cache when it is started, again too. */
   initialCache?: () => Iterable<readonly [string, Uint8Array]>

@@ -15,6 +15,7 @@ import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
 import { launchHost } from './hosts/launch.js'
 import { lifecycle, machineClock } from './lifecycle.js'
+import type { Log } from './log.js'
 import { Mailbox, type ReplySink } from './mailbox.js'
 import { type LogLine, monotonic } from './messages.js'
 import type { HostKind } from './settings.js'
@@ -168,6 +169,10 @@ export class Actor {
     return this.#stopping
   }
 
+  get #workerLog(): Log {
+    return this.#options.workerLog ?? this.#options.log
+  }
+
   get #name(): string {
     return this.#description?.name ?? basename(this.#options.file, extname(this.#options.file))
   }
@@ -189,7 +194,7 @@ export class Actor {
     createFailed: (body) => this.#fail(decodeFailure(body)),
     cache: (key, value) => this.#options.onCache(key, value),
     log: (line) => this.#logLine(line),
-    output: (stream, text) => this.#options.log.info({ ...this.#fields(), stream }, text),
+    output: (stream, text) => this.#workerLog.info({ ...this.#fields(), stream }, text),
     stopped: () => this.#finish(),
     batchDone: () => this.#batchDone(),
     exit: (reason) => this.#fail(hostEnded(this.#name, reason)),
@@ -313,7 +318,7 @@ export class Actor {
     const fields: Record<string, unknown> = { ...line.fields, ...this.#fields() }
     if (line.method !== '') fields.method = line.method
     if (line.jobKey !== '') fields.jobKey = line.jobKey
-    this.#options.log[line.level](fields, line.message)
+    this.#workerLog[line.level](fields, line.message)
   }
 
   #stoppedBecause(started: boolean): WorkerStopped {

@@ -45,7 +45,7 @@ export function redirect<C extends HookContext, R>(
 
 function resolveFrom(url: string): string | undefined {
   try {
-    return nodeModule.createRequire(url).resolve('offstage')
+    return nodeModule.createRequire(url).resolve('offstage/actors')
   } catch {
     // Not found from there, which is an answer.
     return undefined

@@ -77,6 +77,11 @@ export class Runtime implements WorkerContext, TurnOutput {
     return this.#instance
   }
 
+  /** Resolves when no turn waits or runs. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => (this.#turns === undefined ? resolve() : this.#turns.whenIdle(resolve)))
+  }
+
   receive(batch: Uint8Array): void {
     if (this.#dead) return
     this.#reader.push(Buffer.from(batch.buffer as ArrayBuffer, batch.byteOffset, batch.byteLength))

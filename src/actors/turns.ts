@@ -47,7 +47,7 @@ export class Turns {
   #sliceEnd = 0
   #markedAt = 0
   #completed = 0
-  #whenIdle: (() => void) | undefined
+  #whenIdle: (() => void)[] = []
 
   constructor(
     concurrency: number,
@@ -100,7 +100,7 @@ export class Turns {
 
   /** Calls `idle` when no turn waits or runs; at once if that is so now. */
   whenIdle(idle: () => void): void {
-    this.#whenIdle = idle
+    this.#whenIdle.push(idle)
     this.#checkIdle()
   }
 
@@ -257,10 +257,10 @@ export class Turns {
   }
 
   #checkIdle(): void {
-    if (this.#running > 0 || this.#queue.length > 0) return
-    const idle = this.#whenIdle
-    this.#whenIdle = undefined
-    idle?.()
+    if (this.#whenIdle.length === 0 || this.#running > 0 || this.#queue.length > 0) return
+    const waiting = this.#whenIdle
+    this.#whenIdle = []
+    for (const idle of waiting) idle()
   }
 }
 
