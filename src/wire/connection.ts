@@ -2,13 +2,12 @@
  * One TCP connection after its preamble, on either side: frames in, frames out.
  *
  * Frames that are written during one event-loop turn leave in one write. While more than
- * `PAUSE_READING_ABOVE` bytes wait for a slow reader, nothing more is read from it; beyond `CUT_OFF_ABOVE`
- * it is cut off.
+ * `PAUSE_READING_ABOVE` bytes wait for a slow reader, nothing more is read from it.
  */
 import type { Socket } from 'node:net'
 import { ConnectionError, Overloaded, ProtocolError } from '../errors.js'
 import { type FrameHandler, FrameReader, FrameType } from './frame.js'
-import { CUT_OFF_ABOVE, HEARTBEAT_INTERVAL, LINGER, PAUSE_READING_ABOVE } from './limits.js'
+import { HEARTBEAT_INTERVAL, LINGER, PAUSE_READING_ABOVE, SLOW_READER_ABOVE, SLOW_READER_AFTER } from './limits.js'
 import { Outbox } from './outbox.js'
 
 /** CANCEL, READY and ACCEPTED carry an empty map: every frame but PING, PONG and CREDIT has a body. */
@@ -22,6 +21,14 @@ export interface ConnectionEvents {
   close(error: Error | undefined): void
 }
 
+export interface ConnectionOptions {
+  /**
+   * Read on whatever waits to be sent. One of the two sides has to (the client does): if both stopped reading
+   * until the other had read, neither ever would.
+   */
+  keepReading?: boolean
+}
+
 export class Connection {
   readonly out: Outbox
   readonly #socket: Socket
@@ -30,15 +37,20 @@ export class Connection {
   #error: Error | undefined
   #closed = false
   #flushing = false
+  readonly #keepReading: boolean
   #paused = false
+  #pausedAt = 0
   /** PINGs since bytes last arrived, and when the latest was sent. */
   #asked = 0
   #askedAt = 0
+  /** Batches handed to the socket so far: what was put into `out` at an earlier count may have left. */
+  flushes = 0
   /** When bytes last arrived, in milliseconds of the monotonic clock. */
   heardAt = performance.now()
 
-  constructor(socket: Socket, maxBody: number, events: ConnectionEvents) {
+  constructor(socket: Socket, maxBody: number, events: ConnectionEvents, options: ConnectionOptions = {}) {
     this.#socket = socket
+    this.#keepReading = options.keepReading ?? false
     this.#events = events
     this.out = new Outbox(() => this.#schedule())
     this.#reader = new FrameReader({ maxBody }, (type, flags, corr, bytes, start, end) => {
@@ -87,11 +99,16 @@ export class Connection {
   }
 
   /**
-   * Asks a silent peer for a sign of life, or ends the connection when two PINGs went unanswered. Has no timer:
-   * whoever owns connections calls this on each of them every few seconds.
+   * Asks a silent peer for a sign of life, and ends the connection when two PINGs went unanswered or the peer
+   * does not read. Has no timer: whoever owns connections calls this on each of them every few seconds.
    */
   heartbeat(now: number = performance.now()): void {
     if (this.#closed) return
+    if (this.#paused && now - this.#pausedAt > SLOW_READER_AFTER && this.#socket.writableLength > SLOW_READER_ABOVE) {
+      this.#error ??= new Overloaded(`the peer does not read: ${this.#socket.writableLength} bytes wait for it`)
+      this.#socket.destroy()
+      return
+    }
     if (now - this.heardAt < HEARTBEAT_INTERVAL) {
       this.#asked = 0
       return
@@ -171,18 +188,16 @@ export class Connection {
     const socket = this.#socket
     const pieces = this.out.take()
     if (!socket.writable) return
+    this.flushes++
     if (pieces.length === 1) socket.write(pieces[0]!)
     else {
       socket.cork()
       for (const piece of pieces) socket.write(piece)
       socket.uncork()
     }
-    if (socket.writableLength <= PAUSE_READING_ABOVE) return
-    if (socket.writableLength > CUT_OFF_ABOVE) {
-      this.#error ??= new Overloaded(`the peer does not read: ${socket.writableLength} bytes wait for it`)
-      socket.destroy()
-    } else if (!this.#paused) {
+    if (!this.#paused && !this.#keepReading && socket.writableLength > PAUSE_READING_ABOVE) {
       this.#paused = true
+      this.#pausedAt = performance.now()
       socket.pause()
     }
   }

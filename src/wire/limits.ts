@@ -18,11 +18,12 @@ export const HANDSHAKE_TIMEOUT = 2_000
  */
 export const HEARTBEAT_INTERVAL = 15_000
 
-/** With more than this waiting to be sent, a connection reads nothing more from its peer. */
+/** With more than this waiting to be sent, a server reads nothing more from that client. */
 export const PAUSE_READING_ABOVE = 8 * 1024 * 1024
 
-/** With more than this waiting to be sent, the peer counts as one that does not read, and is cut off. */
-export const CUT_OFF_ABOVE = 64 * 1024 * 1024
+/** A peer that leaves more than this unread for so long (bytes, milliseconds) is cut off. */
+export const SLOW_READER_ABOVE = 64 * 1024 * 1024
+export const SLOW_READER_AFTER = 10_000
 
 /** How long a side that ends a connection waits for the other to end it as well. */
 export const LINGER = 1_000

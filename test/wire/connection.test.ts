@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { Connection } from '#offstage/wire/connection.js'
 import { FrameType } from '#offstage/wire/frame.js'
-import { CUT_OFF_ABOVE, HEARTBEAT_INTERVAL, PAUSE_READING_ABOVE } from '#offstage/wire/limits.js'
+import { HEARTBEAT_INTERVAL, PAUSE_READING_ABOVE, SLOW_READER_ABOVE, SLOW_READER_AFTER } from '#offstage/wire/limits.js'
 
 interface Side {
   socket: Socket
@@ -133,14 +133,40 @@ t.test('a slow reader is not read from while much waits for it, and is again aft
   t.equal(a.frames.at(-1)!.corr, calls + 1)
 })
 
-t.test('a peer that reads nothing at all is cut off', async (t) => {
+t.test('a peer that leaves very much unread for long is cut off', async (t) => {
   const { a, b } = await pair(t)
   a.socket.pause()
   const body = Buffer.alloc(8 << 20)
-  for (let sent = 0; sent <= CUT_OFF_ABOVE + (16 << 20); sent += body.length)
+  for (let sent = 0; sent <= SLOW_READER_ABOVE + (16 << 20); sent += body.length)
     b.connection.out.frame(FrameType.RESULT, 0, 1, body)
+  await nextTurn()
+  await nextTurn()
+  const now = performance.now()
+  b.connection.heartbeat(now + SLOW_READER_AFTER - 1000)
+  t.notOk(b.socket.destroyed, 'a burst may take its time')
+  b.connection.heartbeat(now + SLOW_READER_AFTER + 1000)
   t.match(await b.closed, { code: 'OVERLOADED', message: /does not read/ })
   t.ok(b.socket.destroyed)
+})
+
+t.test('a side that keeps reading does so whatever waits to be sent', async (t) => {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const socket = netConnect((server.address() as { port: number }).port, '127.0.0.1')
+  const [peer] = (await once(server, 'connection')) as [Socket]
+  t.teardown(() => {
+    socket.destroy()
+    peer.destroy()
+    server.close()
+  })
+  const client = new Connection(socket, 1000, { frame() {}, close() {} }, { keepReading: true })
+  peer.pause()
+  client.out.frame(FrameType.CALL, 0, 1, Buffer.alloc(PAUSE_READING_ABOVE + (8 << 20)))
+  await nextTurn()
+  await nextTurn()
+  t.ok(socket.writableLength > PAUSE_READING_ABOVE)
+  t.notOk(socket.isPaused())
 })
 
 t.test('a broken frame ends the connection once, with the reason', async (t) => {

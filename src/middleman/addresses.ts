@@ -1,0 +1,39 @@
+/** Where the servers are: `host:port`, or several of them with commas between. */
+import { InvalidArgument } from '../errors.js'
+
+export const DEFAULT_HOST = '127.0.0.1'
+export const DEFAULT_PORT = 11006
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+  /** `host:port`, with an IPv6 host in brackets. */
+  readonly text: string
+}
+
+export function address(host: string, port: number): Address {
+  // What a server listens on when it takes calls from everywhere is no address to connect to.
+  const name = host === '0.0.0.0' || host === '::' ? DEFAULT_HOST : host
+  return { host: name, port, text: name.includes(':') ? `[${name}]:${port}` : `${name}:${port}` }
+}
+
+/** The servers of `client: '10.0.0.1:11006,10.0.0.2:11007'`, each once. */
+export function parseAddresses(list: string, option = 'client'): Address[] {
+  const addresses = new Map<string, Address>()
+  for (const part of list.split(',')) {
+    const one = parseAddress(part.trim(), option)
+    addresses.set(one.text, one)
+  }
+  return [...addresses.values()]
+}
+
+function parseAddress(text: string, option: string): Address {
+  const match = /^(?:\[([^\]]+)\]|([^\s:[\]]+))(?::(\d{1,5}))?$/.exec(text)
+  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3])
+  if (match === null || port < 1 || port > 65_535) {
+    throw new InvalidArgument(
+      `${option} has ${JSON.stringify(text)}, which is not an address: write host:port, such as 10.0.0.1:11006 or [::1]:11006`,
+    )
+  }
+  return address(match[1] ?? match[2]!, port)
+}

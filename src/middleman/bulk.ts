@@ -1,0 +1,60 @@
+/** `enqueueMany`: many jobs in few frames. */
+import { InvalidArgument } from '../errors.js'
+import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
+import { writeU32 } from '../wire/frame.js'
+import { Call } from './call.js'
+import type { Link } from './link.js'
+import { asBag, readCommonOptions, readJob, show, text } from './options.js'
+import { run } from './proxy.js'
+import type { Enqueued } from './types.js'
+
+/** A frame is closed when it has this much: well under any server's limit, and long enough to be worth its answer. */
+const FRAME_BYTES = 512 * 1024
+
+export async function enqueueMany(link: Link, jobs: unknown, options: unknown): Promise<Enqueued[]> {
+  if (!Array.isArray(jobs)) throw new InvalidArgument(`enqueueMany takes an array of jobs, and not ${show(jobs)}`)
+  // All jobs are read before any is sent: one that is wrong leaves nothing half done.
+  const calls = split(jobs.map(readEntry)).map((body) => {
+    const call = new Call(Verb.ENQUEUE_MANY, '', '', '')
+    call.payload = body
+    readCommonOptions(call, options)
+    return call
+  })
+  const answers = (await Promise.all(calls.map((call) => run(link, () => call)))) as [number, boolean][][]
+  return answers.flat().map(([id, created]) => ({ id, created }))
+}
+
+function readEntry(job: unknown, index: number): Call {
+  const at = `jobs[${index}]`
+  const bag = asBag(job, at)
+  const worker = text(bag.worker, `${at}.worker`)
+  const workerKey = bag.workerKey === undefined || bag.workerKey === '' ? '' : text(bag.workerKey, `${at}.workerKey`)
+  const call = new Call(Verb.ENQUEUE, worker, workerKey, text(bag.method, `${at}.method`))
+  readJob(call, bag, at)
+  return call
+}
+
+/** Bodies of ENQUEUE_MANY frames: for each job its length, its envelope, its argument. */
+function split(jobs: Call[]): Uint8Array[] {
+  const bodies: Uint8Array[] = []
+  let body = Buffer.allocUnsafe(0)
+  let at = 0
+  const close = () => {
+    if (at > 0) bodies.push(body.subarray(0, at))
+  }
+  for (const job of jobs) {
+    const most = 4 + envelopeBound(job) + job.payload.length
+    if (at + most > body.length) {
+      close()
+      body = Buffer.allocUnsafe(Math.max(most, Math.min(FRAME_BYTES, 256 * jobs.length)))
+      at = 0
+    }
+    const payloadAt = writeEnvelope(body, at + 4, job)
+    body.set(job.payload, payloadAt)
+    const end = payloadAt + job.payload.length
+    writeU32(body, at, end - at - 4)
+    at = end
+  }
+  close()
+  return bodies
+}

@@ -1,0 +1,170 @@
+/**
+ * One call on its way: what is sent, where it stands, and how it ends. It is its own envelope, its own abort
+ * listener and its own timer's argument, so that a call costs one object and one promise.
+ */
+import { Cancelled, DeadlineExceeded, type Executed, type OffstageError } from '../errors.js'
+import { type Envelope, Verb } from '../wire/envelope.js'
+import type { Channel } from './channel.js'
+
+const NOTHING = new Uint8Array(0)
+
+/** Who has a call while it is not on a channel. */
+export interface CallOwner {
+  forget(call: Call): void
+}
+
+export class Call implements Envelope {
+  readonly verb: number
+  readonly worker: string
+  readonly workerKey: string
+  readonly method: string
+  jobKey = ''
+  timeout = -1
+  runAt = -1
+  priority = 0
+  attempts = 0
+  atMostOnce = false
+  jobId = 0
+  attempt = 0
+  payloadAt = 0
+
+  /** Argument bytes; empty for none. */
+  payload: Uint8Array = NOTHING
+  /** Running it twice does what running it once does, says the caller. */
+  idempotent = false
+  signal: AbortSignal | undefined = undefined
+
+  corr = 0
+  /** The channel that has written it and waits for the answer. */
+  channel: Channel | undefined = undefined
+  /** `Connection.flushes` when it was put into the outbox. */
+  writtenAt = 0
+  /** It may have reached a server, on an earlier channel. */
+  sent = false
+  /** The caller's timeout; `timeout` is what was left of it when the call was written. */
+  limit = -1
+  /** When the time to answer is up, and when the time to find a server is; monotonic milliseconds. */
+  deadline = Number.POSITIVE_INFINITY
+  waitUntil = 0
+
+  #owner: CallOwner | undefined = undefined
+  #timer: NodeJS.Timeout | undefined = undefined
+  #resolve: Resolve = never
+  #reject: Reject = never
+
+  constructor(verb: number, worker: string, workerKey: string, method: string) {
+    this.verb = verb
+    this.worker = worker
+    this.workerKey = workerKey
+    this.method = method
+  }
+
+  /** The promise of the answer; from here on the deadline runs and the signal is heard. */
+  begin(owner: CallOwner): Promise<unknown> {
+    this.#owner = owner
+    const promise = new Promise(capture)
+    this.#resolve = captured
+    this.#reject = capturedReject
+    if (this.limit >= 0) {
+      this.deadline = performance.now() + this.limit
+      this.#timer = setTimeout(expire, this.limit, this)
+    }
+    this.signal?.addEventListener('abort', this, { once: true })
+    return promise
+  }
+
+  /** Sending it again after a connection broke cannot do anything twice. */
+  get repeatable(): boolean {
+    return this.idempotent || REPEATABLE[this.verb]!
+  }
+
+  /** What is known of it while there is no answer. */
+  get executed(): Executed {
+    return this.sent || this.channel !== undefined ? 'maybe' : 'no'
+  }
+
+  succeed(value: unknown): void {
+    this.#settle()
+    this.#resolve(value)
+  }
+
+  fail(error: Error): void {
+    this.#settle()
+    this.#reject(error)
+  }
+
+  /** The caller waits no longer: the server is told, and `error` is the outcome. */
+  abandon(error: OffstageError): void {
+    if (this.channel !== undefined) this.channel.cancel(this)
+    else this.#owner!.forget(this)
+    this.fail(error)
+  }
+
+  /** The abort listener. */
+  handleEvent(): void {
+    this.abandon(cancelled(this, this.signal!))
+  }
+
+  /** `billing_worker.charge`, for messages. */
+  get title(): string {
+    const key = this.workerKey === '' ? '' : `[${this.workerKey}]`
+    const what = this.method === '' ? VERB_TITLES[this.verb]! : this.method
+    return this.worker === '' ? what : `${this.worker}${key}.${what}`
+  }
+
+  #settle(): void {
+    clearTimeout(this.#timer)
+    this.signal?.removeEventListener('abort', this)
+    this.channel = undefined
+  }
+}
+
+type Resolve = (value: unknown) => void
+type Reject = (error: Error) => void
+
+function never(): void {}
+
+/** An executor without a closure: the two functions of the promise made last. */
+let captured: Resolve = never
+let capturedReject: Reject = never
+function capture(resolve: Resolve, reject: Reject): void {
+  captured = resolve
+  capturedReject = reject
+}
+
+function expire(call: Call): void {
+  call.abandon(new DeadlineExceeded(`no answer of ${call.title} within ${call.limit} ms`, { executed: call.executed }))
+}
+
+export function cancelled(call: Call, signal: AbortSignal): Cancelled {
+  return new Cancelled(`the signal of the call to ${call.title} was aborted`, {
+    executed: call.executed,
+    cause: signal.reason,
+  })
+}
+
+const REPEATABLE: Record<number, boolean> = {
+  [Verb.CALL]: false,
+  [Verb.ASYNC]: false,
+  // A job key makes it one job however often it comes.
+  [Verb.ENQUEUE]: true,
+  [Verb.ENQUEUE_MANY]: true,
+  // Not DEQUEUE: the second answer would be that nothing was removed.
+  [Verb.DEQUEUE]: false,
+  [Verb.ASK_RESULT]: true,
+  [Verb.RESET_RESULT]: true,
+  [Verb.NEW_WORKER]: false,
+  [Verb.DELETE]: false,
+  [Verb.WORKER_INFO]: true,
+  [Verb.ALL_WORKER_INFO]: true,
+}
+
+const VERB_TITLES: Record<number, string> = {
+  [Verb.ASK_RESULT]: 'askResult',
+  [Verb.RESET_RESULT]: 'resetResult',
+  [Verb.NEW_WORKER]: 'newWorker',
+  [Verb.DELETE]: 'delete',
+  [Verb.WORKER_INFO]: 'workerInfo',
+  [Verb.ALL_WORKER_INFO]: 'allWorkerInfo',
+  [Verb.ENQUEUE_MANY]: 'enqueueMany',
+}

@@ -1,0 +1,287 @@
+/**
+ * One connection to one server: the handshake, then calls that wait for their answers by correlation number.
+ * It never connects again; `link.ts` makes the next one.
+ */
+import { connect, type Socket } from 'node:net'
+import { ConnectionError, InvalidArgument, OffstageError, ProtocolError } from '../errors.js'
+import { decodeValue } from '../wire/codec.js'
+import { Connection, EMPTY_MAP } from '../wire/connection.js'
+import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
+import { decodeFailure } from '../wire/failure.js'
+import { copyBytes, FrameType, frameName, HEADER_BYTES, MAX_CORR, writeHeader } from '../wire/frame.js'
+import { foreignServer, readHello, writePreamble } from '../wire/handshake.js'
+import { HANDSHAKE_MAX_BODY } from '../wire/limits.js'
+import type { Address } from './addresses.js'
+import type { Call } from './call.js'
+
+export interface ChannelOwner {
+  /** The server takes calls. */
+  ready(channel: Channel): void
+  /** The server takes no new calls here. `unserved` were sent and will not be run. */
+  leaving(channel: Channel, unserved: Call[]): void
+  /** Once. `unanswered` in the order of their numbers; before `ready`, why there is no connection. */
+  lost(channel: Channel, error: Error | undefined, unanswered: Call[]): void
+}
+
+export interface ChannelOptions {
+  /** Milliseconds for connecting and the handshake together. */
+  readonly timeout: number
+  /** Calls on one connection; then comes the next connection. */
+  readonly maxCorr?: number
+}
+
+export class Channel {
+  readonly address: Address
+  readonly #owner: ChannelOwner
+  readonly #pending = new Map<number, Call>()
+  readonly #maxCorr: number
+  readonly #timer: NodeJS.Timeout
+  readonly #socket: Socket
+  #connection: Connection | undefined
+  #greeted = false
+  #ready = false
+  #leaving = false
+  #lost = false
+  #lastCorr = 0
+  #maxBody = HANDSHAKE_MAX_BODY
+
+  constructor(address: Address, owner: ChannelOwner, options: ChannelOptions) {
+    this.address = address
+    this.#owner = owner
+    this.#maxCorr = options.maxCorr ?? MAX_CORR
+    this.#timer = setTimeout(() => {
+      this.#refuse(new ConnectionError(`${address.text} did not answer within ${Math.round(options.timeout)} ms`))
+    }, options.timeout)
+    this.#socket = connect(address.port, address.host)
+    this.#socket.once('connect', () => this.#greet())
+    this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#end(explain(error, address)))
+  }
+
+  /** It takes calls. */
+  get open(): boolean {
+    return this.#ready && !this.#leaving && !this.#lost
+  }
+
+  /** Calls that wait for their answer. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  /** While it is being made: whether the process waits for it. Once it is open, its calls decide. */
+  hold(yes: boolean): void {
+    if (yes) {
+      this.#socket.ref()
+      this.#timer.ref()
+    } else {
+      this.#socket.unref()
+      this.#timer.unref()
+    }
+  }
+
+  /** Writes a call, or fails it when it cannot be written. */
+  send(call: Call): void {
+    const connection = this.#connection!
+    const corr = this.#lastCorr + 1
+    try {
+      this.#write(connection, call, corr)
+    } catch (error) {
+      call.fail(error as Error)
+      return
+    }
+    this.#lastCorr = corr
+    call.corr = corr
+    call.channel = this
+    call.writtenAt = connection.flushes
+    if (this.#pending.size === 0) connection.hold(true)
+    this.#pending.set(corr, call)
+    if (corr >= this.#maxCorr) this.#leave(corr)
+  }
+
+  /** The answer is not wanted any more. */
+  cancel(call: Call): void {
+    this.#remove(call.corr)
+    if (!this.#lost) this.#connection!.out.frame(FrameType.CANCEL, 0, call.corr, EMPTY_MAP)
+    this.#endIfDone()
+  }
+
+  heartbeat(): void {
+    this.#connection?.heartbeat()
+  }
+
+  /** Ends the connection once all of its calls are answered. */
+  finish(): void {
+    this.#leaving = true
+    if (!this.#ready) this.destroy()
+    else this.#endIfDone()
+  }
+
+  /** Cuts the connection; calls on it have an unknown outcome. */
+  destroy(): void {
+    this.#socket.destroy()
+    this.#end(undefined)
+  }
+
+  #write(connection: Connection, call: Call, corr: number): void {
+    const { payload } = call
+    const { out } = connection
+    if (call.deadline !== Number.POSITIVE_INFINITY) {
+      call.timeout = Math.max(0, Math.ceil(call.deadline - performance.now()))
+    }
+    const largest = envelopeBound(call) + payload.length
+    if (largest > this.#maxBody && payload.length > 0) this.#checkSize(call)
+    const at = out.reserve(HEADER_BYTES + largest)
+    const bodyAt = at + HEADER_BYTES
+    const payloadAt = writeEnvelope(out.chunk, bodyAt, call)
+    copyBytes(payload, 0, payload.length, out.chunk, payloadAt)
+    const end = payloadAt + payload.length
+    writeHeader(out.chunk, at, FrameType.CALL, 0, corr, end - bodyAt)
+    out.commit(end)
+  }
+
+  #checkSize(call: Call): void {
+    const envelope = writeEnvelope(Buffer.allocUnsafe(envelopeBound(call)), 0, call)
+    const size = envelope + call.payload.length
+    if (size <= this.#maxBody) return
+    throw new InvalidArgument(
+      `the call to ${call.title} takes ${size} bytes, and ${this.address.text} takes at most ${this.#maxBody} in one: ` +
+        'send a reference to the data (a path, a key) instead',
+      { details: { bytes: size, maxBody: this.#maxBody } },
+    )
+  }
+
+  #greet(): void {
+    const socket = this.#socket
+    socket.write(writePreamble())
+    const onFirst = (chunk: Buffer) => {
+      const foreign = foreignServer(chunk)
+      if (foreign !== undefined)
+        this.#refuse(new ProtocolError(`${this.address.text} is no offstage server: ${foreign}`))
+    }
+    socket.once('data', onFirst)
+    this.#connection = new Connection(
+      socket,
+      HANDSHAKE_MAX_BODY,
+      {
+        frame: (type, _flags, corr, bytes, start, end) => this.#frame(type, corr, bytes, start, end),
+        close: (error) => this.#end(error ?? new ConnectionError(`${this.address.text} ended the connection`)),
+      },
+      { keepReading: true },
+    )
+  }
+
+  #frame(type: number, corr: number, bytes: Buffer, start: number, end: number): void {
+    if (type === FrameType.RESULT) {
+      const call = this.#take(corr, type)
+      if (call !== undefined) answer(call, bytes, start, end)
+    } else if (type === FrameType.ACCEPTED) this.#take(corr, type)?.succeed(undefined)
+    else if (type === FrameType.ERROR && corr !== 0) this.#take(corr, type)?.fail(decodeFailure(bytes, start, end))
+    else this.#rare(type, bytes, start, end)
+    if (this.#leaving) this.#endIfDone()
+  }
+
+  #rare(type: number, bytes: Buffer, start: number, end: number): void {
+    switch (type) {
+      case FrameType.ERROR:
+        throw decodeFailure(bytes, start, end)
+      case FrameType.HELLO:
+        if (this.#greeted) throw new ProtocolError('the server sent HELLO twice')
+        this.#greeted = true
+        this.#maxBody = readHello(bytes, start, end).limits.maxBody
+        this.#connection!.maxBody = this.#maxBody
+        break
+      case FrameType.READY:
+        if (!this.#greeted) throw new ProtocolError('the server sent READY before HELLO')
+        if (this.#ready) throw new ProtocolError('the server sent READY twice')
+        this.#ready = true
+        clearTimeout(this.#timer)
+        this.#connection!.hold(false)
+        this.#owner.ready(this)
+        break
+      case FrameType.GOAWAY: {
+        const { last } = (decodeValue(bytes, start, end) ?? {}) as { last?: unknown }
+        if (typeof last !== 'number') throw new ProtocolError('a GOAWAY says no last call')
+        this.#leave(last)
+        break
+      }
+      default:
+        throw new ProtocolError(`a server does not send ${frameName(type)} frames`)
+    }
+  }
+
+  /** The call that is answered; undefined when it was given up before. */
+  #take(corr: number, type: number): Call | undefined {
+    const call = this.#pending.get(corr)
+    if (call !== undefined) this.#remove(corr)
+    else if (corr > this.#lastCorr || !this.#ready) {
+      throw new ProtocolError(`the server sent ${frameName(type)} for call ${corr}, which does not exist`)
+    }
+    return call
+  }
+
+  #remove(corr: number): void {
+    this.#pending.delete(corr)
+    if (this.#pending.size === 0) this.#connection!.hold(false)
+  }
+
+  #leave(last: number): void {
+    if (this.#leaving) return
+    this.#leaving = true
+    const unserved: Call[] = []
+    for (const call of this.#pending.values()) {
+      if (call.corr > last) unserved.push(call)
+    }
+    for (const call of unserved) {
+      this.#remove(call.corr)
+      call.channel = undefined
+    }
+    this.#owner.leaving(this, unserved)
+    this.#endIfDone()
+  }
+
+  #endIfDone(): void {
+    if (this.#leaving && this.#pending.size === 0 && !this.#lost) this.#connection?.end()
+  }
+
+  #refuse(error: Error): void {
+    this.#end(error)
+    this.#socket.destroy()
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#lost) return
+    this.#lost = true
+    clearTimeout(this.#timer)
+    const flushes = this.#connection?.flushes ?? 0
+    const unanswered = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const call of unanswered) {
+      call.channel = undefined
+      // What was still in the outbox never left this process.
+      if (call.writtenAt < flushes) call.sent = true
+    }
+    this.#owner.lost(this, error, unanswered)
+  }
+}
+
+function answer(call: Call, bytes: Buffer, start: number, end: number): void {
+  let value: unknown
+  try {
+    value = decodeValue(bytes, start, end)
+  } catch (error) {
+    const facts = { executed: 'yes', cause: error } as const
+    call.fail(new ProtocolError(`the result of ${call.title} cannot be read: ${(error as Error).message}`, facts))
+    return
+  }
+  call.succeed(call.verb === Verb.ASYNC ? undefined : value)
+}
+
+function explain(error: NodeJS.ErrnoException, { text }: Address): Error {
+  if (error instanceof OffstageError) return error
+  const reason =
+    error.code === 'ECONNREFUSED'
+      ? 'nothing listens there (is the supervisor running?)'
+      : error.code === 'ENOTFOUND'
+        ? 'its name is not known'
+        : error.message
+  return new ConnectionError(`${text}: ${reason}`, { cause: error })
+}

@@ -1,0 +1,67 @@
+/** Finds the servers in a configuration file, the one that the supervisor reads as well. */
+import { readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+import { ConfigurationError } from '../errors.js'
+import { type Address, address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses } from './addresses.js'
+import { show } from './options.js'
+
+/**
+ * The addresses under `client`; without it, ip and port of the section `supervisor` (or `backgroundrb`). Keys may
+ * begin with a colon, as old files have them; `${NAME}` and `${NAME:-default}` are environment variables.
+ */
+export function addressesFrom(path: string, env: NodeJS.ProcessEnv = process.env): Address[] {
+  const file = section(read(path), path)
+  const client = value(file.client, 'client', path, env)
+  if (client !== undefined) {
+    if (typeof client !== 'string') {
+      throw new ConfigurationError(
+        `${path}: client is ${show(client)}: it has to be text such as "10.0.0.1:11006,10.0.0.2:11006"`,
+      )
+    }
+    return parseAddresses(client, `${path}: client`)
+  }
+  const server = section(file.supervisor ?? file.backgroundrb, `${path}: supervisor`)
+  const ip = value(server.ip, 'ip', path, env) ?? DEFAULT_HOST
+  const port = Number(value(server.port, 'port', path, env) ?? DEFAULT_PORT)
+  if (typeof ip !== 'string') throw new ConfigurationError(`${path}: ip is ${show(ip)}: it has to be text`)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new ConfigurationError(`${path}: port is ${show(server.port)}: it has to be a whole number from 1 to 65535`)
+  }
+  return [address(ip, port)]
+}
+
+function read(path: string): unknown {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new ConfigurationError(`the configuration file ${path} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+  try {
+    return parse(text)
+  } catch (cause) {
+    throw new ConfigurationError(`${path} is not valid YAML: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function section(found: unknown, what: string): Record<string, unknown> {
+  if (found === undefined || found === null) return {}
+  if (typeof found !== 'object' || Array.isArray(found)) {
+    throw new ConfigurationError(`${what} is ${show(found)}: it has to be a map of settings`)
+  }
+  return Object.fromEntries(Object.entries(found).map(([key, item]) => [key.replace(/^:/, ''), item]))
+}
+
+function value(found: unknown, key: string, path: string, env: NodeJS.ProcessEnv): unknown {
+  if (found === null) return undefined
+  if (typeof found !== 'string') return found
+  return found.replace(/\$\{([^}]*)\}/g, (_, inner: string) => {
+    const [name, fallback] = inner.split(/:-(.*)/s) as [string, string?]
+    const set = env[name]
+    if (set !== undefined && set !== '') return set
+    if (fallback !== undefined) return fallback
+    throw new ConfigurationError(`${path}: ${key} needs the environment variable ${name}, which is not set`)
+  })
+}

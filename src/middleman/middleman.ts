@@ -1,0 +1,166 @@
+/** `MiddleMan`: how an application reaches its workers. */
+import { InvalidArgument } from '../errors.js'
+import { encodeValue } from '../wire/codec.js'
+import { Verb } from '../wire/envelope.js'
+import { type Address, address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses } from './addresses.js'
+import { enqueueMany } from './bulk.js'
+import { Call } from './call.js'
+import { addressesFrom } from './config-file.js'
+import { Link } from './link.js'
+import { asBag, isSignal, readCommonOptions, show, text, timeoutOf } from './options.js'
+import { run, withOptions, workerProxy } from './proxy.js'
+import type {
+  AnyWorker,
+  BulkJob,
+  Enqueued,
+  NewWorkerOptions,
+  RequestOptions,
+  WorkerInfo,
+  WorkerProxy,
+} from './types.js'
+
+export interface ConnectOptions {
+  /**
+   * The servers: `'10.0.0.1:11006'`, or several with commas between. Several are used for failover of connecting:
+   * calls go to one server, and when its connection is lost, to the next one that can be reached.
+   */
+  client?: string | undefined
+  /** Instead of `client`: one server. Default 127.0.0.1. */
+  host?: string | undefined
+  /** Default 11006. */
+  port?: number | undefined
+  /** Milliseconds for every call that has no timeout of its own. Default: none. */
+  timeout?: number | undefined
+  /** Milliseconds that a call waits for a connection. Default 5000. */
+  connectTimeout?: number | undefined
+  /** Aborts connecting; later it means nothing. */
+  signal?: AbortSignal | undefined
+}
+
+export type ConfigOptions = Pick<ConnectOptions, 'timeout' | 'connectTimeout' | 'signal'>
+
+export interface MiddleMan {
+  /** The same as `worker`. */
+  <W = AnyWorker>(name: string, workerKey?: string): WorkerProxy<W>
+  /**
+   * A proxy of a worker instance; nothing is sent until one of its methods is called. With the worker's class as
+   * type argument (a type-only import) its methods, arguments and results are typed.
+   */
+  worker<W = AnyWorker>(name: string, workerKey?: string): WorkerProxy<W>
+  /** Starts another instance of a worker under a key of its own; resolves to the key when `create` has succeeded. */
+  newWorker(options: NewWorkerOptions): Promise<string>
+  /** What runs on each server; null for a server that cannot be reached. */
+  allWorkerInfo(options?: RequestOptions): Promise<Record<string, WorkerInfo[] | null>>
+  /** Adds many jobs to the durable queue, at a fraction of the cost of as many `enq…` calls; answers in order. */
+  enqueueMany(jobs: readonly BulkJob[], options?: RequestOptions): Promise<Enqueued[]>
+  /** Waits for the answers under way, for at most `timeout` ms (default 5000), then ends the connection. */
+  close(options?: { timeout?: number | undefined }): Promise<void>
+}
+
+const DEFAULT_CONNECT_TIMEOUT = 5_000
+const DEFAULT_CLOSE_TIMEOUT = 5_000
+
+export const MiddleMan = {
+  /**
+   * Connects to a supervisor. Rejects with `NoServerAvailable` when none of the servers can be reached; later
+   * losses are mended by itself.
+   */
+  async connect(options: ConnectOptions = {}): Promise<MiddleMan> {
+    const { client, host, port, ...rest } = asBag(options, 'MiddleMan.connect') as ConnectOptions
+    return open(serversOf(client, host, port), rest)
+  },
+
+  /** Connects to the servers of a configuration file: `client`, else the ip and port of its `supervisor`. */
+  async fromConfig(path: string, options: ConfigOptions = {}): Promise<MiddleMan> {
+    return open(addressesFrom(text(path, 'the path of the configuration file')), options)
+  },
+}
+
+function serversOf(client: unknown, host: unknown, port: unknown): Address[] {
+  if (client !== undefined) {
+    if (typeof client !== 'string') throw new InvalidArgument(`client is ${show(client)}: it has to be text`)
+    if (host !== undefined || port !== undefined) throw new InvalidArgument('give either client, or host and port')
+    return parseAddresses(client)
+  }
+  if (port !== undefined && !(Number.isInteger(port) && (port as number) > 0 && (port as number) < 65_536)) {
+    throw new InvalidArgument(`port is ${show(port)}: it has to be a whole number from 1 to 65535`)
+  }
+  return [address(host === undefined ? DEFAULT_HOST : text(host, 'host'), (port as number | undefined) ?? DEFAULT_PORT)]
+}
+
+async function open(addresses: Address[], options: ConfigOptions): Promise<MiddleMan> {
+  const { timeout, connectTimeout, signal, ...unknown } = asBag(options, 'MiddleMan.connect') as ConfigOptions
+  const [extra] = Object.keys(unknown)
+  if (extra !== undefined) {
+    const allowed = 'client, host, port, timeout, connectTimeout, signal'
+    throw new InvalidArgument(`MiddleMan has no option ${show(extra)}: allowed are ${allowed}`)
+  }
+  if (signal !== undefined && !isSignal(signal)) {
+    throw new InvalidArgument(`signal is ${show(signal)}: it has to be an AbortSignal`)
+  }
+  const link = new Link({
+    addresses,
+    connectTimeout:
+      connectTimeout === undefined ? DEFAULT_CONNECT_TIMEOUT : timeoutOf(connectTimeout, 'connectTimeout'),
+    timeout: timeout === undefined ? -1 : timeoutOf(timeout, 'timeout'),
+  })
+  await link.connect(signal)
+  return callable(link)
+}
+
+function callable(link: Link): MiddleMan {
+  /** Of the instances without a key: as many as there are workers. */
+  const proxies = new Map<string, object>()
+
+  function worker<W>(name: string, workerKey = ''): WorkerProxy<W> {
+    let proxy = workerKey === '' ? proxies.get(name) : undefined
+    if (proxy === undefined) {
+      proxy = workerProxy(link, name, workerKey)
+      if (workerKey === '') proxies.set(name, proxy)
+    }
+    return proxy as WorkerProxy<W>
+  }
+
+  const api: Omit<MiddleMan, never> = {
+    worker,
+    newWorker: (options) => run(link, () => newWorker(options)) as Promise<string>,
+    allWorkerInfo: (options) => allWorkerInfo(link, options),
+    enqueueMany: (jobs, options) => enqueueMany(link, jobs, options),
+    close: async (options = {}) => {
+      const { timeout } = asBag(options, 'close')
+      await link.close(
+        timeout === undefined ? DEFAULT_CLOSE_TIMEOUT : timeout === 0 ? 0 : timeoutOf(timeout, 'timeout'),
+      )
+    },
+  }
+  return Object.assign(<W>(name: string, workerKey?: string) => worker<W>(name, workerKey), api)
+}
+
+function newWorker(options: NewWorkerOptions): Call {
+  const { worker, workerKey, data, ...rest } = asBag(options, 'newWorker')
+  const call = new Call(Verb.NEW_WORKER, text(worker, 'worker'), text(workerKey, 'workerKey'), '')
+  if (data !== undefined) call.payload = encodeValue(data, 'data')
+  readCommonOptions(call, rest)
+  return call
+}
+
+async function allWorkerInfo(link: Link, options: unknown): Promise<Record<string, WorkerInfo[] | null>> {
+  const ask = async (server: Address): Promise<[string, WorkerInfo[] | null]> => {
+    // The link goes to one server; each of the others gets a connection for this question.
+    const own = server === link.server || link.addresses.length === 1
+    const to = own ? link : new Link({ addresses: [server], connectTimeout: link.connectTimeout, timeout: -1 })
+    try {
+      if (!own) await to.connect()
+      return [
+        server.text,
+        (await run(to, () => withOptions(new Call(Verb.ALL_WORKER_INFO, '', '', ''), options))) as WorkerInfo[],
+      ]
+    } catch (error) {
+      if ((error as { code?: string }).code === 'NO_SERVER_AVAILABLE') return [server.text, null]
+      throw error
+    } finally {
+      if (!own) await to.close(0)
+    }
+  }
+  return Object.fromEntries(await Promise.all(link.addresses.map(ask)))
+}

@@ -1,0 +1,225 @@
+/**
+ * Types of worker proxies. `WorkerProxy<FooWorker>` has, for every method `someTask` of the class, `someTask`,
+ * `asyncSomeTask`, `enqSomeTask` and `deqSomeTask`; for `some_task`, `some_task`, `async_some_task` and so on; a
+ * single lower-case word has both forms.
+ */
+
+/** Answers of the durable queue. */
+export interface Enqueued {
+  readonly id: number
+  /** False: an unfinished job of that key was there already, and `id` is that job's. */
+  readonly created: boolean
+}
+
+export interface WorkerInfo {
+  worker: string
+  /** '' for the instance without a key. */
+  workerKey: string
+  status: 'loading' | 'running' | 'stopped'
+  /** The state in full, such as `loading.backingOff`. */
+  state: string
+  /** Messages that wait. */
+  mailbox: number
+  /** Messages in work. */
+  inFlight: number
+  restarts: number
+  /** Milliseconds since it is running. */
+  uptime: number
+  /** Why it is not running, when it should. */
+  failure?: string
+}
+
+/** What every request takes. */
+export interface RequestOptions {
+  /** Milliseconds until the caller gives up; the method sees it too. */
+  timeout?: number | undefined
+  /** Aborting it rejects with `Cancelled`; the method sees it too. */
+  signal?: AbortSignal | undefined
+}
+
+export interface MethodOptions extends RequestOptions {
+  /** In the worker: `this.jobKey`. */
+  jobKey?: string | undefined
+  /** `'all'`, `'local'` or `'ip:port'`. */
+  host?: string | undefined
+  /** Running it twice does no harm: after a broken connection it is sent again. */
+  idempotent?: boolean | undefined
+}
+
+export interface JobOptions {
+  /** Unique among the unfinished jobs of a worker instance. */
+  jobKey: string
+  /** Not before this time: a Date, an ISO time with its zone, or milliseconds since 1970. */
+  scheduledAt?: Date | string | number | undefined
+  /** Whole number, highest first; 0 is the default. */
+  priority?: number | undefined
+  /** How often the job may be started; the server's default is 5. */
+  attempts?: number | undefined
+  /** Started once at most: a crash while it runs leaves it dead. */
+  atMostOnce?: boolean | undefined
+}
+
+export interface EnqueueOptions extends MethodOptions, JobOptions {
+  jobKey: string
+}
+
+export interface DequeueOptions extends RequestOptions {
+  jobKey: string
+  host?: string | undefined
+}
+
+/** A job for `enqueueMany`. */
+export interface BulkJob extends JobOptions {
+  worker: string
+  workerKey?: string | undefined
+  method: string
+  arg?: unknown
+  args?: unknown
+}
+
+export interface NewWorkerOptions extends RequestOptions {
+  worker: string
+  /** Not that of a running instance of the worker. */
+  workerKey: string
+  /** What `create` gets. */
+  data?: unknown
+}
+
+/** What a proxy has besides the worker's methods. A method of one of these names cannot be called. */
+export interface InstanceMethods {
+  /** The value that the worker put into its cache under that key; null when there is none. */
+  askResult(key: string, options?: RequestOptions): Promise<unknown>
+  /** Overwrites a cached result, or clears it when there is no value. */
+  resetResult(key: string, value?: unknown, options?: RequestOptions): Promise<void>
+  workerInfo(options?: RequestOptions): Promise<WorkerInfo>
+  /** Stops this instance, once its running calls are done. */
+  delete(options?: RequestOptions): Promise<void>
+}
+
+/** `arg` or `args` for a parameter of type A. */
+type ArgOptions<A> = { arg: A; args?: undefined } | { args: A; arg?: undefined }
+type MaybeArgOptions<A> = { arg?: A | undefined; args?: undefined } | { args?: A | undefined; arg?: undefined }
+type NoArgOptions = { arg?: undefined; args?: undefined }
+
+/** Whether a method takes no argument, may take one, or needs one: `[kind, type]`. */
+type Argument<P extends readonly unknown[]> = P extends readonly []
+  ? ['none', undefined]
+  : P extends readonly [infer A, ...unknown[]]
+    ? ['needed', A]
+    : P extends readonly [(infer A)?, ...unknown[]]
+      ? ['possible', A]
+      : ['possible', unknown]
+
+type WithArg<P extends readonly unknown[], More> =
+  Argument<P> extends [infer Kind, infer A]
+    ? More & (Kind extends 'needed' ? ArgOptions<A> : Kind extends 'possible' ? MaybeArgOptions<A> : NoArgOptions)
+    : never
+
+/** The bag may be left out when nothing in it is needed. */
+type Send<P extends readonly unknown[], R, All = R[]> = Argument<P>[0] extends 'needed'
+  ? {
+      (options: WithArg<P, MethodOptions> & { host: 'all' }): Promise<All>
+      (options: WithArg<P, MethodOptions>): Promise<R>
+    }
+  : {
+      (options: WithArg<P, MethodOptions> & { host: 'all' }): Promise<All>
+      (options?: WithArg<P, MethodOptions>): Promise<R>
+    }
+
+interface Enqueue<P extends readonly unknown[]> {
+  (options: WithArg<P, EnqueueOptions> & { host: 'all' }): Promise<Enqueued[]>
+  (options: WithArg<P, EnqueueOptions>): Promise<Enqueued>
+}
+
+interface Dequeue {
+  (options: DequeueOptions & { host: 'all' }): Promise<boolean[]>
+  (options: DequeueOptions): Promise<boolean>
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the only type that a method of any parameters extends
+type AnyMethod = (...args: any[]) => unknown
+
+/** Names of `MetaWorker` itself, and those that a supervisor never exposes or a proxy has for itself. */
+type NotCallable =
+  | keyof InstanceMethods
+  | 'create'
+  | 'addTimer'
+  | 'addPeriodicTimer'
+  | 'connect'
+  | 'startServer'
+  | 'threadPool'
+  | 'constructor'
+  | 'then'
+  | 'catch'
+  | 'finally'
+  | 'toJSON'
+  | 'toString'
+  | 'toLocaleString'
+  | 'valueOf'
+  | `_${string}`
+  | `${Prefix}_${string}`
+
+type Prefix = 'async' | 'enq' | 'deq'
+
+/** Names of a class that clients can call. Properties, accessors' values and symbols are none. */
+type MethodName<W> = {
+  [K in keyof W]-?: K extends string
+    ? K extends NotCallable
+      ? never
+      : IsPrefixed<K> extends true
+        ? never
+        : W[K] extends AnyMethod
+          ? K
+          : never
+    : never
+}[keyof W]
+
+/** `asyncX`: taken by the asynchronous form of `x`. */
+type IsPrefixed<K extends string> = K extends `${Prefix}${infer Rest}`
+  ? Rest extends `${infer First}${string}`
+    ? First extends Lowercase<First>
+      ? false
+      : true
+    : false
+  : false
+
+/** The names of a method with a prefix, in its own case. */
+type Prefixed<P extends Prefix, K extends string> = K extends `${string}_${string}`
+  ? `${P}_${K}`
+  : K extends Lowercase<K>
+    ? `${P}_${K}` | `${P}${Capitalize<K>}`
+    : `${P}${Capitalize<K>}`
+
+type ParametersOf<T> = T extends (...args: infer P) => unknown ? P : never
+type ResultOf<T> = T extends (...args: never[]) => infer R ? Awaited<R> : never
+
+type Methods<W, K extends MethodName<W> & keyof W & string = MethodName<W> & keyof W & string> = {
+  [M in K]: Send<ParametersOf<W[M]>, ResultOf<W[M]>>
+} & {
+  [M in K as Prefixed<'async', M>]: Send<ParametersOf<W[M]>, void, void>
+} & {
+  [M in K as Prefixed<'enq', M>]: Enqueue<ParametersOf<W[M]>>
+} & {
+  [M in K as Prefixed<'deq', M>]: Dequeue
+}
+
+/** A worker of whose class the client knows nothing. */
+export interface AnyWorker {
+  readonly anyWorker?: never
+}
+
+/** Options of a method of a worker whose class is not known. */
+export interface AnyOptions extends MethodOptions {
+  arg?: unknown
+  args?: unknown
+  scheduledAt?: Date | string | number | undefined
+  priority?: number | undefined
+  attempts?: number | undefined
+  atMostOnce?: boolean | undefined
+}
+
+export type UntypedWorkerProxy = InstanceMethods & { then?: undefined } & {
+  [method: string]: (options?: AnyOptions) => Promise<unknown>
+}
+
+export type WorkerProxy<W = AnyWorker> = AnyWorker extends W ? UntypedWorkerProxy : InstanceMethods & Methods<W>
