@@ -209,12 +209,14 @@ function follow(steps: readonly Step[]): void {
         expect(one, 'CANCELLED no')
       }
     } else if (s.kind === 'crash') {
+      const answered = new Set(all.filter(({ tag }) => outcomes.has(tag)))
       mailbox.crashed(taken, 'crash')
       taken = 0
       for (const known of all) {
-        if (known.place === 'taken') expect(known, 'WORKER_CRASHED maybe')
-        else if (known.place === 'waiting') expect(known, undefined)
-        known.place = outcomes.has(known.tag) ? 'over' : 'waiting'
+        const lost = known.place === 'taken'
+        if (lost) expect(known, 'WORKER_CRASHED maybe')
+        else if (!answered.has(known)) expect(known, undefined)
+        known.place = lost || answered.has(known) ? 'over' : 'waiting'
       }
     } else {
       now++
