@@ -14,15 +14,12 @@ import type { WorkerDescription } from './description.js'
 import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
 import { launchHost } from './hosts/launch.js'
-import { lifecycle, machineClock } from './lifecycle.js'
+import { lifecycle, machineClock, stateOf } from './lifecycle.js'
 import type { Log } from './log.js'
 import { Mailbox, type ReplySink } from './mailbox.js'
 import { type LogLine, monotonic } from './messages.js'
+import { roomFor } from './room.js'
 import type { HostKind } from './settings.js'
-
-/** Queued jobs are sent ahead for so many milliseconds of work, and never more than this many. */
-const PREFETCH_MS = 5
-const PREFETCH_LIMIT = 512
 
 interface Waiter<T> {
   resolve(value: T): void
@@ -92,6 +89,7 @@ export class Actor {
    */
   start(mode: 'supervised' | 'once'): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (this.#over) throw this.#stoppedBecause(false)
       this.#starting = { resolve, reject }
       this.#wanted = true
       this.#supervised = mode === 'supervised'
@@ -127,11 +125,7 @@ export class Actor {
   /** How many more queued jobs should be sent now. */
   get room(): number {
     if (!this.#running || this.#stopping !== undefined) return 0
-    const { concurrency, mailboxLimit } = this.#description!
-    const mean = this.#link?.meanTurn ?? 0
-    const ahead = mean === 0 ? 0 : Math.floor(PREFETCH_MS / mean)
-    const wanted = Math.max(concurrency, Math.min(PREFETCH_LIMIT, concurrency + ahead))
-    return Math.max(0, Math.min(wanted, mailboxLimit) - this.#mailbox.size)
+    return roomFor(this.#description!, this.#link?.meanTurn ?? 0, this.#mailbox.size)
   }
 
   info(): WorkerInfo {
@@ -272,7 +266,8 @@ export class Actor {
     this.#deadlines.cancel()
     this.#machine.send({ type: 'ended' })
     this.#mailbox.failAll((started) => this.#stoppedBecause(started), link?.taken ?? 0)
-    this.#starting?.reject(this.#stoppedBecause(false))
+    for (const waiter of [this.#loading, this.#starting]) waiter?.reject(this.#stoppedBecause(false))
+    this.#loading = undefined
     this.#starting = undefined
     void (link?.end() ?? Promise.resolve()).then(this.#endStop)
   }
@@ -328,10 +323,4 @@ export class Actor {
   #fields(): { worker: string; workerKey: string } {
     return { worker: this.#name, workerKey: this.#options.workerKey }
   }
-}
-
-/** The machine's value is always one state within one of the three. */
-function stateOf(value: object): Pick<WorkerInfo, 'status' | 'state'> {
-  const [[status, detail]] = Object.entries(value) as [[WorkerInfo['status'], string]]
-  return { status, state: `${status}.${detail}` }
 }

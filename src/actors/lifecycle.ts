@@ -146,3 +146,11 @@ export function machineClock(clock: Clock) {
     clearTimeout: (timer: Cancelable | undefined): void => timer?.cancel(),
   }
 }
+
+type Status = 'loading' | 'running' | 'stopped'
+
+/** The machine's value is always one state within one of the three. */
+export function stateOf(value: object): { status: Status; state: string } {
+  const [[status, detail]] = Object.entries(value) as [[Status, string]]
+  return { status, state: `${status}.${detail}` }
+}

@@ -228,3 +228,16 @@ t.test('what a thread writes to stdout and stderr comes line by line into the lo
   await t.rejects(r.call('die'))
   t.match(await line('last words'), { fields: { stream: 'stdout' } })
 })
+
+t.test('a worker that is stopped while it loads, or died before it was started, says so', async (t) => {
+  const loading = loadable(t, workerSource(''))
+  const loaded = t.rejects(loading.actor.load(), { code: 'WORKER_STOPPED' })
+  await loading.actor.stop(1000)
+  await loaded
+  t.equal(loading.actor.info().state, 'stopped.normal')
+
+  const died = loadable(t, workerSource('', 'setImmediate(() => process.exit(5))'))
+  await died.actor.load()
+  await died.state('stopped.failed')
+  await t.rejects(died.actor.start('supervised'), { code: 'WORKER_STOPPED', message: /code 5/ })
+})

@@ -1,0 +1,14 @@
+/** How many queued jobs a worker should be sent, so that it neither waits for work nor hoards it. */
+import type { WorkerDescription } from './description.js'
+
+/** Jobs are sent ahead for so many milliseconds of work, and never more than this many. */
+const PREFETCH_MS = 5
+const PREFETCH_LIMIT = 512
+
+/** `meanTurn` in milliseconds, 0 while unknown; `outstanding` messages have no outcome yet. */
+export function roomFor(worker: WorkerDescription, meanTurn: number, outstanding: number): number {
+  const { concurrency, mailboxLimit } = worker
+  const ahead = meanTurn === 0 ? 0 : Math.floor(PREFETCH_MS / meanTurn)
+  const wanted = Math.max(concurrency, Math.min(PREFETCH_LIMIT, concurrency + ahead))
+  return Math.max(0, Math.min(wanted, mailboxLimit) - outstanding)
+}
