@@ -1,0 +1,3 @@
+/** The public entry `offstage`: what workers extend and what applications call them with. */
+export { MetaWorker } from './actors/index.js'
+export { MiddleMan } from './middleman/index.js'

@@ -1,0 +1,14 @@
+/** Who made a call, as the service sees it: where its answer goes. `corr` is the caller's number for the call. */
+import type { Actor } from '../actors/actor.js'
+import type { ReplySink } from '../actors/mailbox.js'
+import type { OffstageError } from '../errors.js'
+import type { EnqueueSink } from './enqueuer.js'
+
+export interface Caller extends ReplySink, EnqueueSink {
+  /** The call was passed on; `message` is the actor's number for it, which a cancel needs. */
+  remember(corr: number, actor: Actor, message: number): void
+  accepted(corr: number): void
+  /** `bytes` is the result in CBOR. */
+  answer(corr: number, bytes: Uint8Array): void
+  refuse(corr: number, error: OffstageError): void
+}

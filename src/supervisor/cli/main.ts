@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** The command `offstage`. */
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { startCommand } from './start.js'
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+await new Command('offstage')
+  .description('Background work for Node: supervised workers, a durable queue, one process to run.')
+  .version(version)
+  .addCommand(startCommand(), { isDefault: true })
+  .parseAsync()

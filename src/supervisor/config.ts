@@ -1,0 +1,226 @@
+/**
+ * The configuration of a supervisor: flags over environment variables over the file over defaults, checked as
+ * a whole before anything starts. A wrong key or value is a `ConfigurationError` that names the key, what was
+ * found and what is allowed.
+ */
+import { delimiter, resolve } from 'node:path'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+import { ConfigurationError } from '../errors.js'
+import { describe, type Environment, findConfigFile, readConfigFile } from './config-file.js'
+import { type Cron, parseCron } from './cron.js'
+import { environmentVariable, SETTING_NAMES, SETTINGS, type SettingName, type Settings } from './settings.js'
+
+/** What `workers.<name>` in the file may say; it wins over the class's own statics. */
+export interface WorkerOverrides {
+  no_auto_load?: boolean | undefined
+  concurrency?: number | undefined
+  host?: 'thread' | 'inline' | undefined
+  max_restarts?: number | undefined
+  restart_period?: number | undefined
+  mailbox_limit?: number | undefined
+  memory_limit?: number | undefined
+  /** Reaches `create` when the worker is started with the supervisor. */
+  data?: unknown
+}
+
+export interface Schedule {
+  readonly worker: string
+  readonly method: string
+  readonly cron: Cron
+  readonly data: unknown
+  /** IANA name; undefined means the machine's own time zone. */
+  readonly timezone: string | undefined
+}
+
+export interface Config extends Settings {
+  /** The file that was read, if there was one. */
+  readonly file: string | undefined
+  /** Nobody said where the workers are. */
+  readonly workersByDefault: boolean
+  readonly workerOverrides: ReadonlyMap<string, WorkerOverrides>
+  readonly schedules: readonly Schedule[]
+}
+
+export interface ConfigSources {
+  readonly cwd: string
+  readonly env: Environment
+  /** `--config`. */
+  readonly file?: string | undefined
+  /** Settings given as flags, or by a program that embeds the supervisor. */
+  readonly flags?: { readonly [K in SettingName]?: unknown }
+}
+
+const overridesSchema = z.strictObject({
+  no_auto_load: z.boolean().optional(),
+  concurrency: z.int().min(1).max(10_000).optional(),
+  host: z.enum(['thread', 'inline']).optional(),
+  max_restarts: z.int().min(0).max(1_000).optional(),
+  restart_period: z.number().min(1).max(86_400).optional(),
+  mailbox_limit: z.int().min(1).max(1_000_000).optional(),
+  memory_limit: z.int().min(0).max(1_000_000).optional(),
+  data: z.unknown().optional(),
+})
+
+const scheduleSchema = z.strictObject({
+  trigger_args: z.string().optional(),
+  cron: z.string().optional(),
+  data: z.unknown().optional(),
+  timezone: z.string().optional(),
+})
+
+const fileSchema = z.strictObject({
+  supervisor: z
+    .strictObject(
+      Object.fromEntries(SETTING_NAMES.map((name): [string, z.ZodType] => [name, SETTINGS[name].schema.optional()])),
+    )
+    .optional(),
+  client: z.string().optional(),
+  schedules: z.record(z.string(), z.record(z.string(), scheduleSchema)).optional(),
+  workers: z.record(z.string(), overridesSchema).optional(),
+})
+
+export function loadConfig(sources: ConfigSources): Config {
+  const file = findConfigFile(sources.cwd, sources.file)
+  const raw = file === undefined ? {} : readConfigFile(file, sources.env)
+  // A section that is written but left empty is null in YAML.
+  for (const [section, value] of Object.entries(raw)) if (value === null) delete raw[section]
+  const parsed = check(fileSchema, raw, file ?? 'the configuration')
+  const settings = { ...defaults(sources.env), ...parsed.supervisor } as Settings
+  for (const name of Object.keys(sources.flags ?? {})) {
+    if (name in SETTINGS) continue
+    throw new ConfigurationError(`"${name}" is not a setting; allowed are: ${SETTING_NAMES.join(', ')}`)
+  }
+  for (const name of SETTING_NAMES) {
+    const flag = sources.flags?.[name]
+    const variable = environmentVariable(name)
+    const text = sources.env[variable]
+    if (flag !== undefined) assign(settings, name, flag, `--${name.replaceAll('_', '-')}`)
+    else if (text !== undefined && text !== '') assign(settings, name, fromText(name, text), variable)
+  }
+  const workersByDefault = settings.workers === SETTINGS.workers.fallback
+  settings.workers = settings.workers.map((folder) => resolve(sources.cwd, folder))
+  settings.data = resolve(sources.cwd, settings.data)
+  if (settings.log !== 'foreground') settings.log = resolve(sources.cwd, settings.log)
+  if (settings.debug_log && settings.log_level === 'info') settings.log_level = 'debug'
+  return {
+    ...settings,
+    file,
+    workersByDefault,
+    workerOverrides: new Map(Object.entries(parsed.workers ?? {})),
+    schedules: readSchedules(parsed.schedules ?? {}, file ?? 'the configuration'),
+  }
+}
+
+function defaults(env: Environment): Settings {
+  const settings = Object.fromEntries(SETTING_NAMES.map((name) => [name, SETTINGS[name].fallback]))
+  if (env.NODE_ENV) settings.environment = env.NODE_ENV
+  return settings as Settings
+}
+
+function assign(settings: Settings, name: SettingName, value: unknown, where: string): void {
+  Object.assign(settings, { [name]: check(SETTINGS[name].schema as z.ZodType, value, where) })
+}
+
+/** An environment variable as a value: `11006` is a number, `true` is a boolean, and lists are split. */
+function fromText(name: SettingName, text: string): unknown {
+  if ('list' in SETTINGS[name]) return text.split(delimiter)
+  if (typeof SETTINGS[name].fallback === 'string') return text
+  const value: unknown = parseYaml(text)
+  return value
+}
+
+function readSchedules(
+  workers: Record<string, Record<string, z.infer<typeof scheduleSchema>>>,
+  file: string,
+): Schedule[] {
+  return Object.entries(workers).flatMap(([worker, methods]) =>
+    Object.entries(methods).map(([method, entry]) => {
+      const where = `${file}: schedules.${worker}.${method}`
+      const line = entry.trigger_args ?? entry.cron
+      if (method === 'create') {
+        throw new ConfigurationError(
+          `${where}: create runs once when a worker is started and cannot be scheduled; schedule another method`,
+        )
+      }
+      if (line === undefined || (entry.trigger_args !== undefined && entry.cron !== undefined)) {
+        throw new ConfigurationError(`${where} needs one cron line, as "trigger_args" or as "cron"`)
+      }
+      return {
+        worker,
+        method,
+        cron: parseCron(line, where),
+        data: entry.data,
+        timezone: checkTimezone(entry.timezone, where),
+      }
+    }),
+  )
+}
+
+function checkTimezone(zone: string | undefined, where: string): string | undefined {
+  if (zone === undefined) return undefined
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone })
+    return zone
+  } catch (cause) {
+    throw new ConfigurationError(`${where}: "${zone}" is no time zone; write a name such as Europe/London`, { cause })
+  }
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const lines = result.error.issues.flatMap((issue) => explain(issue, value, schema, where))
+  throw new ConfigurationError(lines.join('\n'))
+}
+
+type Issue = z.core.$ZodIssue
+
+function explain(issue: Issue, root: unknown, schema: z.ZodType, where: string): string[] {
+  const path = issue.path.map(String)
+  const name = path.length === 0 ? where : `${where}: ${path.join('.')}`
+  if (issue.code === 'unrecognized_keys') {
+    const allowed = allowedKeys(schema, path).join(', ')
+    const prefix = path.length === 0 ? `${where}: ` : `${name}.`
+    return issue.keys.map((key) => `${prefix}${key} is not a known key; allowed here: ${allowed}`)
+  }
+  const found = describe(path.reduce<unknown>((value, key) => (value as Record<string, unknown>)?.[key], root))
+  const expected = issue.code === 'invalid_union' ? issue.errors.flat().map(expectation) : [expectation(issue)]
+  return [`${name} is ${found}; allowed: ${[...new Set(expected)].join(', or ')}`]
+}
+
+function expectation(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.expected === 'int') return 'a whole number'
+      return (
+        { record: 'a map', object: 'a map', array: 'a list', string: 'text', boolean: 'true or false' }[
+          issue.expected as string
+        ] ?? `a ${issue.expected}`
+      )
+    case 'invalid_value':
+      return issue.values.map((value) => String(value)).join(', ')
+    case 'too_small':
+      return issue.origin === 'string' ? 'text that is not empty' : `at least ${issue.minimum}`
+    case 'too_big':
+      return `at most ${issue.maximum}`
+    default:
+      return issue.message
+  }
+}
+
+/** The keys of the object schema that `path` leads to. */
+function allowedKeys(schema: z.ZodType, path: readonly string[]): string[] {
+  let at: unknown = schema
+  for (const key of path) {
+    at = unwrap(at)
+    if (at instanceof z.ZodObject) at = (at.shape as Record<string, unknown>)[key]
+    else if (at instanceof z.ZodRecord) at = at.valueType
+  }
+  at = unwrap(at)
+  return at instanceof z.ZodObject ? Object.keys(at.shape as object) : []
+}
+
+function unwrap(schema: unknown): unknown {
+  return schema instanceof z.ZodOptional ? schema.unwrap() : schema
+}

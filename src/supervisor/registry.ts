@@ -1,0 +1,269 @@
+/**
+ * The workers that this supervisor knows: each class once, and under it the instances by their key. The
+ * instance that starts with the supervisor has the key ''.
+ */
+import { Actor } from '../actors/actor.js'
+import type { WorkerInfo } from '../actors/actor-options.js'
+import type { WorkerDescription } from '../actors/description.js'
+import type { WorkerSettings } from '../actors/settings.js'
+import { ConfigurationError, InvalidArgument, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
+import type { QueueName } from '../persistence/store.js'
+import { encodeValue } from '../wire/codec.js'
+import type { WorkerOverrides } from './config.js'
+import type { Logger } from './log.js'
+import type { ResultStore } from './tmp-results.js'
+
+export interface RegistryOptions {
+  readonly overrides: ReadonlyMap<string, WorkerOverrides>
+  readonly results: ResultStore
+  readonly log: Logger
+  /** In milliseconds: how long running methods get when an instance is stopped. */
+  readonly stopTimeout: number
+  /** The state or the room of an instance has changed. */
+  readonly onChange: (queue: QueueName) => void
+}
+
+interface WorkerClass {
+  readonly file: string
+  readonly description: WorkerDescription
+  readonly methods: ReadonlySet<string>
+  readonly instances: Map<string, Actor>
+  /** Keys that `startNew` is at. */
+  readonly starting: Set<string>
+}
+
+interface Loaded {
+  readonly actor: Actor
+  readonly description: WorkerDescription
+}
+
+export class Registry {
+  readonly #options: RegistryOptions
+  readonly #classes = new Map<string, WorkerClass>()
+
+  constructor(options: RegistryOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Imports every file in a host of its own; nothing is created yet. Rejects with a `ConfigurationError` that
+   * names each file that is wrong.
+   */
+  async load(files: readonly string[]): Promise<void> {
+    const loaded = await Promise.allSettled(files.map((file) => this.#loadFile(file)))
+    const problems: string[] = []
+    const byName = new Map<string, string>()
+    for (const [i, outcome] of loaded.entries()) {
+      const file = files[i]!
+      if (outcome.status === 'rejected') {
+        problems.push(outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason))
+        continue
+      }
+      const { actor, description } = outcome.value
+      const twin = byName.get(description.name)
+      if (twin !== undefined) {
+        problems.push(`two files hold a worker named "${description.name}": ${twin} and ${file}; rename one of them`)
+      }
+      byName.set(description.name, file)
+      this.#classes.set(description.name, {
+        file,
+        description,
+        methods: new Set(description.methods),
+        instances: new Map([['', actor]]),
+        starting: new Set(),
+      })
+    }
+    for (const name of this.#options.overrides.keys()) {
+      if (!byName.has(name)) problems.push(`workers.${name} in the configuration is for ${this.#unknown(name)}`)
+    }
+    if (problems.length > 0) {
+      await Promise.allSettled(loaded.map((l) => (l.status === 'fulfilled' ? l.value.actor.stop(0) : undefined)))
+      throw new ConfigurationError(problems.join('\n'))
+    }
+  }
+
+  /** Calls `create` of every worker that starts with the supervisor. One whose `create` fails is tried again. */
+  async start(): Promise<void> {
+    await Promise.all(
+      [...this.#classes].map(async ([name, { description, instances }]) => {
+        const { log } = this.#options
+        for (const { name: method, why } of description.refused) {
+          log.warn({ worker: name, method }, `${name}.${method} cannot be called by clients: ${why}`)
+        }
+        if (description.autoLoad) {
+          await instances
+            .get('')!
+            .start('supervised')
+            .catch((error: unknown) => {
+              log.error({ err: error, worker: name }, `${name} could not be started; it is tried again`)
+            })
+        } else {
+          const actor = instances.get('')!
+          instances.delete('')
+          await actor.stop(0)
+        }
+      }),
+    )
+  }
+
+  /** Names, with whether each starts with the supervisor. */
+  get names(): { name: string; file: string; autoLoad: boolean; methods: readonly string[] }[] {
+    return [...this.#classes].map(([name, { file, description }]) => ({
+      name,
+      file,
+      autoLoad: description.autoLoad,
+      methods: description.methods,
+    }))
+  }
+
+  find(worker: string, workerKey: string): Actor | undefined {
+    return this.#classes.get(worker)?.instances.get(workerKey)
+  }
+
+  /** Throws `RemoteWorkerError` (NO_WORKER) for one that does not run here. */
+  instance(worker: string, workerKey: string): Actor {
+    const actor = this.find(worker, workerKey)
+    if (actor !== undefined) return actor
+    const known = this.#class(worker)
+    const keys = [...known.instances.keys()].map((key) => (key === '' ? 'one without a key' : `"${key}"`))
+    const which = workerKey === '' ? 'without a key' : `with the key "${workerKey}"`
+    throw new RemoteWorkerError(
+      'NO_WORKER',
+      `no instance of ${worker} ${which} runs here; running: ${list(keys)}. Start one with newWorker`,
+    )
+  }
+
+  checkWorker(worker: string): void {
+    this.#class(worker)
+  }
+
+  checkMethod(worker: string, method: string): void {
+    const { methods } = this.#class(worker)
+    if (methods.has(method)) return
+    throw new RemoteWorkerError(
+      'NO_METHOD',
+      `${worker} has no method ${JSON.stringify(method)} that clients may call; it has: ${list([...methods])}`,
+    )
+  }
+
+  /** Resolves when `create` has ended well; otherwise the instance is gone again. */
+  async startNew(worker: string, workerKey: string, data: Uint8Array | undefined): Promise<void> {
+    const known = this.#class(worker)
+    if (workerKey === '' && known.description.autoLoad) {
+      throw new InvalidArgument(`newWorker for ${worker} needs a workerKey: the instance without one runs already`)
+    }
+    if (known.instances.has(workerKey) || known.starting.has(workerKey)) {
+      throw new WorkerKeyInUse(`${worker} has an instance with the key "${workerKey}" already; take another key`)
+    }
+    known.starting.add(workerKey)
+    try {
+      const { actor } = await this.#open(known.file, worker, workerKey, data)
+      known.instances.set(workerKey, actor)
+      await actor.start('once')
+    } catch (error) {
+      known.instances.delete(workerKey)
+      this.#options.results.drop(worker, workerKey)
+      throw error
+    } finally {
+      known.starting.delete(workerKey)
+    }
+  }
+
+  async remove(worker: string, workerKey: string): Promise<void> {
+    const actor = this.instance(worker, workerKey)
+    await actor.stop(this.#options.stopTimeout)
+    this.#class(worker).instances.delete(workerKey)
+    this.#options.results.drop(worker, workerKey)
+  }
+
+  info(worker: string, workerKey: string): WorkerInfo {
+    return this.instance(worker, workerKey).info()
+  }
+
+  allInfo(): WorkerInfo[] {
+    return this.#actors().map((actor) => actor.info())
+  }
+
+  /** Stops all instances, the last started first; each gets what is left of the deadline. */
+  async stop(): Promise<void> {
+    await Promise.all(
+      this.#actors()
+        .reverse()
+        .map((actor) => actor.stop(this.#options.stopTimeout)),
+    )
+  }
+
+  #actors(): Actor[] {
+    return [...this.#classes.values()].flatMap(({ instances }) => [...instances.values()])
+  }
+
+  async #loadFile(file: string): Promise<Loaded> {
+    const loaded = await this.#open(file, undefined, '', undefined)
+    const { name } = loaded.description
+    const overrides = this.#options.overrides.get(name)
+    if (overrides === undefined) return loaded
+    // The name, and so what the configuration says about it, is known only now: load it again with that.
+    await loaded.actor.stop(0)
+    const { data } = overrides
+    return this.#open(file, name, '', data === undefined ? undefined : encodeValue(data, `workers.${name}.data`))
+  }
+
+  /** Imports the class in a host of its own. */
+  async #open(
+    file: string,
+    name: string | undefined,
+    workerKey: string,
+    data: Uint8Array | undefined,
+  ): Promise<Loaded> {
+    const { results, log, onChange } = this.#options
+    const overrides = name === undefined ? undefined : this.#options.overrides.get(name)
+    // Only the class knows its name; nothing but `load` happens before it is known.
+    const queue = { worker: name ?? '', workerKey }
+    const actor = new Actor({
+      file,
+      workerKey,
+      log,
+      ...(data === undefined ? {} : { data }),
+      ...(overrides === undefined ? {} : { overrides: settingsOf(overrides) }),
+      initialCache: () => results.entries(queue.worker, workerKey),
+      onCache: (key, value) => {
+        if (value === undefined) results.delete(queue.worker, workerKey, key)
+        else results.set(queue.worker, workerKey, key, value)
+      },
+      onChange: () => onChange(queue),
+    })
+    const description = await actor.load()
+    queue.worker = description.name
+    return { actor, description }
+  }
+
+  #class(worker: string): WorkerClass {
+    const known = this.#classes.get(worker)
+    if (known === undefined) {
+      throw new RemoteWorkerError('NO_WORKER', `this server has ${this.#unknown(worker)}`)
+    }
+    return known
+  }
+
+  #unknown(worker: string): string {
+    return `no worker ${JSON.stringify(worker)}; it has: ${list([...this.#classes.keys()])}`
+  }
+}
+
+function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
+  const { no_auto_load, concurrency, host, max_restarts, restart_period, mailbox_limit, memory_limit } = overrides
+  const settings = {
+    noAutoLoad: no_auto_load,
+    concurrency,
+    host,
+    maxRestarts: max_restarts,
+    restartPeriod: restart_period,
+    mailboxLimit: mailbox_limit,
+    memoryLimit: memory_limit,
+  }
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+}
+
+function list(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.join(', ')
+}

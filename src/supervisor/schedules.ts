@@ -1,0 +1,130 @@
+/**
+ * Calls methods at the times that the configuration says. A firing that comes while the last one still runs is
+ * left out, and says so in the log.
+ */
+import { createTask, type ScheduledTask } from 'node-cron'
+import type { ReplySink } from '../actors/mailbox.js'
+import { ConfigurationError } from '../errors.js'
+import { encodeValue } from '../wire/codec.js'
+import { envelope, envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
+import { decodeFailure } from '../wire/failure.js'
+import type { Schedule } from './config.js'
+import { asOffstageError } from './enqueuer.js'
+import type { Logger } from './log.js'
+import type { Registry } from './registry.js'
+
+interface Entry {
+  readonly schedule: Schedule
+  readonly body: Buffer
+  running: boolean
+  /** The second in which it fired last, so that two expressions that both match fire once. */
+  lastFired: number
+}
+
+export class Schedules implements ReplySink {
+  readonly #entries: readonly Entry[]
+  readonly #registry: Registry
+  readonly #log: Logger
+  readonly #tasks: ScheduledTask[] = []
+
+  /** Throws a `ConfigurationError` for a schedule whose worker or method does not exist. */
+  constructor(schedules: readonly Schedule[], registry: Registry, log: Logger, file: string | undefined) {
+    this.#registry = registry
+    this.#log = log
+    this.#entries = schedules.map((schedule) => {
+      const where = `${file}: schedules.${schedule.worker}.${schedule.method}`
+      try {
+        registry.checkMethod(schedule.worker, schedule.method)
+        return { schedule, body: bodyOf(schedule, where), running: false, lastFired: -1 }
+      } catch (cause) {
+        throw new ConfigurationError(`${where}: ${(cause as Error).message}`, { cause })
+      }
+    })
+  }
+
+  get size(): number {
+    return this.#entries.length
+  }
+
+  start(): void {
+    for (const [tag, { schedule }] of this.#entries.entries()) {
+      for (const expression of schedule.cron.expressions) {
+        const options = { logger: this.#cronLogger(schedule), ...zone(schedule) }
+        const task = createTask(expression, ({ date }) => this.#fire(tag, date), options)
+        this.#tasks.push(task)
+        void task.start()
+      }
+    }
+  }
+
+  stop(): void {
+    for (const task of this.#tasks.splice(0)) void task.destroy()
+  }
+
+  result(tag: number): void {
+    this.#entries[tag]!.running = false
+  }
+
+  failed(tag: number, bytes: Buffer, start: number, end: number): void {
+    const { schedule } = this.#ended(tag)
+    const error = decodeFailure(bytes.subarray(start, end))
+    const { worker, method } = schedule
+    this.#log.error({ worker, method, code: error.code }, `a scheduled call failed: ${error.message}`)
+  }
+
+  settle(_tag: number, _how: 'finish' | 'release', done: (current: boolean) => void): void {
+    done(false) // a scheduled call is not a queued job
+  }
+
+  #fire(tag: number, at: Date): void {
+    const entry = this.#entries[tag]!
+    const { worker, method, cron } = entry.schedule
+    const second = Math.floor(at.getTime() / 1_000)
+    if (second === entry.lastFired) return
+    entry.lastFired = second
+    if (cron.years !== undefined && !cron.years.has(yearIn(at, entry.schedule.timezone))) return
+    if (entry.running) {
+      this.#log.warn({ worker, method }, 'a scheduled call is left out: the one before it still runs')
+      return
+    }
+    try {
+      entry.running = true
+      // The actor owns what it is sent.
+      this.#registry.instance(worker, '').send(Buffer.from(entry.body), method, -1, this, tag)
+    } catch (cause) {
+      entry.running = false
+      const error = asOffstageError(cause)
+      this.#log.error({ worker, method, code: error.code }, `a scheduled call was not taken: ${error.message}`)
+    }
+  }
+
+  #ended(tag: number): Entry {
+    const entry = this.#entries[tag]!
+    entry.running = false
+    return entry
+  }
+
+  #cronLogger({ worker, method }: Schedule) {
+    const line = (level: 'info' | 'warn' | 'error' | 'debug') => (message: string | Error) =>
+      this.#log[level]({ worker, method }, message instanceof Error ? message.message : message)
+    return { info: line('info'), warn: line('warn'), error: line('error'), debug: line('debug') }
+  }
+}
+
+function bodyOf({ worker, method, data }: Schedule, where: string): Buffer {
+  const payload = data === undefined ? new Uint8Array(0) : encodeValue(data, `${where}.data`)
+  const e = envelope(Verb.CALL, worker, '', method)
+  const body = Buffer.alloc(envelopeBound(e) + payload.length)
+  const at = writeEnvelope(body, 0, e)
+  body.set(payload, at)
+  return body.subarray(0, at + payload.length)
+}
+
+function zone({ timezone }: Schedule): { timezone?: string } {
+  return timezone === undefined ? {} : { timezone }
+}
+
+function yearIn(at: Date, timezone: string | undefined): number {
+  const year = new Intl.DateTimeFormat('en', { year: 'numeric', ...(timezone ? { timeZone: timezone } : {}) })
+  return Number(year.format(at))
+}

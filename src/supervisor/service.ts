@@ -1,0 +1,190 @@
+/**
+ * What each verb of a CALL does. Arguments and results pass through as bytes; only the envelope is read.
+ *
+ * `docs/PROTOCOL.md` has the table of verbs, with their envelope fields and answers.
+ */
+import { InvalidArgument, NoJobKey, OffstageError, ProtocolError, StoreError } from '../errors.js'
+import type { Enqueued, JobStore, NewJob } from '../persistence/store.js'
+import { encodeValue } from '../wire/codec.js'
+import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
+import { readU32 } from '../wire/frame.js'
+import type { Caller } from './caller.js'
+import { asOffstageError, Enqueuer } from './enqueuer.js'
+import type { Logger } from './log.js'
+import type { Registry } from './registry.js'
+import type { ResultStore } from './tmp-results.js'
+import { Unanswered } from './unanswered.js'
+
+const NULL = Uint8Array.of(0xf6)
+const FALSE = Uint8Array.of(0xf4)
+const TRUE = Uint8Array.of(0xf5)
+const LONGEST_KEY = 1_024
+const MOST_ATTEMPTS = 1_000
+/** 9999-12-31T23:59:59.999Z: a later time is a unit mixed up, not a plan. */
+const LATEST = 253_402_300_799_999
+
+export interface ServiceOptions {
+  readonly registry: Registry
+  /** Undefined when the durable queue is disabled. */
+  readonly store: JobStore | undefined
+  readonly results: ResultStore
+  readonly attempts: number
+  readonly log: Logger
+  /** A job that is not due yet was stored. */
+  readonly onScheduled: (runAt: number) => void
+}
+
+export class Service {
+  readonly #options: ServiceOptions
+  readonly #registry: Registry
+  readonly #enqueuer: Enqueuer | undefined
+  readonly #unanswered: Unanswered
+
+  constructor(options: ServiceOptions) {
+    this.#options = options
+    this.#registry = options.registry
+    this.#enqueuer = options.store === undefined ? undefined : new Enqueuer(options.store, options.onScheduled)
+    this.#unanswered = new Unanswered(options.log, 'an asynchronous call')
+  }
+
+  /** CALL, apart from the rest because it is the hot one. */
+  call(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
+    try {
+      const actor = this.#registry.instance(e.worker, e.workerKey)
+      caller.remember(corr, actor, actor.send(body, e.method, e.timeout, caller, corr))
+    } catch (error) {
+      caller.refuse(corr, asOffstageError(error))
+    }
+  }
+
+  serve(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
+    try {
+      this.#serve(caller, corr, e, body)
+    } catch (error) {
+      caller.refuse(corr, asOffstageError(error))
+    }
+  }
+
+  #serve(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
+    switch (e.verb) {
+      case Verb.ASYNC:
+        this.#unanswered.send(this.#registry.instance(e.worker, e.workerKey), body, e)
+        caller.accepted(corr)
+        break
+      case Verb.ENQUEUE:
+        this.#enqueues().add(this.#job(e, body), caller, corr)
+        break
+      case Verb.ENQUEUE_MANY:
+        this.#enqueueMany(caller, corr, body.subarray(e.payloadAt))
+        break
+      case Verb.DEQUEUE:
+        requireJobKey(e, 'dequeue')
+        this.#registry.checkMethod(e.worker, e.method)
+        reply(caller, corr, this.#store().remove(e, e.jobKey), (removed) => (removed ? TRUE : FALSE))
+        break
+      case Verb.ASK_RESULT:
+        this.#registry.checkWorker(e.worker)
+        caller.answer(corr, this.#options.results.get(e.worker, e.workerKey, e.jobKey) ?? NULL)
+        break
+      case Verb.RESET_RESULT:
+        this.#resetResult(caller, corr, e, body.subarray(e.payloadAt))
+        break
+      case Verb.NEW_WORKER: {
+        const data = body.subarray(e.payloadAt)
+        const started = this.#registry.startNew(e.worker, e.workerKey, data.length === 0 ? undefined : data)
+        reply(caller, corr, started, () => encodeValue(e.workerKey))
+        break
+      }
+      case Verb.DELETE:
+        reply(caller, corr, this.#registry.remove(e.worker, e.workerKey), () => TRUE)
+        break
+      case Verb.WORKER_INFO:
+        caller.answer(corr, encodeValue(this.#registry.info(e.worker, e.workerKey)))
+        break
+      case Verb.ALL_WORKER_INFO:
+        caller.answer(corr, encodeValue(this.#registry.allInfo()))
+        break
+      default:
+        throw new ProtocolError(`verb ${e.verb} is unknown to this server`)
+    }
+  }
+
+  #resetResult(caller: Caller, corr: number, e: Envelope, value: Uint8Array): void {
+    this.#registry.checkWorker(e.worker)
+    const { results } = this.#options
+    if (value.length === 0) results.delete(e.worker, e.workerKey, e.jobKey)
+    else results.set(e.worker, e.workerKey, e.jobKey, Uint8Array.from(value))
+    this.#registry.find(e.worker, e.workerKey)?.setCache(e.jobKey, value.length === 0 ? undefined : value)
+    caller.answer(corr, TRUE)
+  }
+
+  #enqueueMany(caller: Caller, corr: number, bytes: Buffer): void {
+    const jobs: NewJob[] = []
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + 4 > bytes.length ? Number.POSITIVE_INFINITY : at + 4 + readU32(bytes, at)
+      if (end > bytes.length) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue ends beyond the frame`)
+      const body = bytes.subarray(at + 4, end)
+      jobs.push(this.#job(readEnvelope(body, 0, body.length), body, jobs.length))
+      at = end
+    }
+    reply(caller, corr, this.#enqueues().many(jobs), (stored) => encodeValue(stored.map(idAndCreated)))
+  }
+
+  #job(e: Envelope, body: Buffer, index?: number): NewJob {
+    requireJobKey(e, index === undefined ? 'enqueue' : `job ${index} of a bulk enqueue`)
+    this.#registry.checkMethod(e.worker, e.method)
+    if (e.jobKey.length > LONGEST_KEY) {
+      throw new InvalidArgument(`the job key has ${e.jobKey.length} characters; at most ${LONGEST_KEY} are allowed`)
+    }
+    if (e.attempts > MOST_ATTEMPTS) {
+      throw new InvalidArgument(`attempts is ${e.attempts}; at most ${MOST_ATTEMPTS} are allowed`)
+    }
+    if (e.runAt > LATEST) {
+      throw new InvalidArgument(`the time ${e.runAt} lies after the year 9999; it counts milliseconds since 1970`)
+    }
+    if (e.priority > 0x7fff_ffff || e.priority < -0x8000_0000) {
+      throw new InvalidArgument(`the priority ${e.priority} is not a 32-bit whole number`)
+    }
+    return {
+      worker: e.worker,
+      workerKey: e.workerKey,
+      method: e.method,
+      jobKey: e.jobKey,
+      payload: body.subarray(e.payloadAt),
+      runAt: Math.max(e.runAt, 0),
+      priority: e.priority,
+      maxAttempts: e.attempts === 0 ? this.#options.attempts : e.attempts,
+      atMostOnce: e.atMostOnce,
+    }
+  }
+
+  #store(): JobStore {
+    const { store } = this.#options
+    if (store !== undefined) return store
+    throw new StoreError(
+      'STORE_DISABLED',
+      'this server runs without a durable queue (persistent_disabled: true), so nothing can be enqueued there',
+    )
+  }
+
+  #enqueues(): Enqueuer {
+    this.#store()
+    return this.#enqueuer!
+  }
+}
+
+function idAndCreated(job: Enqueued): [number, boolean] {
+  return [job.id, job.created]
+}
+
+function requireJobKey(e: Envelope, what: string): void {
+  if (e.jobKey === '') throw new NoJobKey(`${what} of ${e.worker}.${e.method} needs a job key`)
+}
+
+/** Answers when the promise settles. */
+function reply<T>(caller: Caller, corr: number, promise: Promise<T>, encode: (value: T) => Uint8Array): void {
+  promise.then(
+    (value) => caller.answer(corr, encode(value)),
+    (error: unknown) => caller.refuse(corr, error instanceof OffstageError ? error : asOffstageError(error)),
+  )
+}

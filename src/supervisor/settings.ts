@@ -1,0 +1,70 @@
+/**
+ * Every setting of the `supervisor` section, in one table: what it takes, its default and what it is for.
+ *
+ * A setting can be given as a flag (`--port`), an environment variable (`OFFSTAGE_PORT`) or in the file; the
+ * first of these wins. README.md's table is checked against this one by a test.
+ */
+import { z } from 'zod'
+
+interface Setting<T> {
+  readonly schema: z.ZodType<T>
+  readonly fallback: T
+  /** Where `value` comes from a list in one environment variable, it is split at this. */
+  readonly list?: string
+  readonly help: string
+}
+
+function setting<T>(schema: z.ZodType<T>, fallback: T, help: string, list?: string): Setting<T> {
+  return list === undefined ? { schema, fallback, help } : { schema, fallback, help, list }
+}
+
+const seconds = (least: number, most: number) => z.number().min(least).max(most)
+const folders = z.union([
+  z
+    .string()
+    .min(1)
+    .transform((folder) => [folder]),
+  z.array(z.string().min(1)).min(1),
+])
+
+export const SETTINGS = {
+  ip: setting(z.string().min(1), '127.0.0.1', 'address to listen on'),
+  port: setting(z.int().min(0).max(65_535), 11_006, 'port to listen on; 0 takes a free one'),
+  insecure: setting(z.boolean(), false, 'listen beyond this machine although nobody has to authenticate'),
+  environment: setting(
+    z.string().min(1),
+    'development',
+    'name of the environment, which workers see as NODE_ENV; by default NODE_ENV',
+  ),
+  workers: setting<string[]>(folders, ['workers'], 'folder (or a list) that is searched for workers', ':'),
+  data: setting(z.string().min(1), 'data', 'folder of the journal'),
+  log: setting(z.string().min(1), 'foreground', '`foreground` (standard output) or a file'),
+  log_level: setting(
+    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    'info',
+    'least level to log',
+  ),
+  debug_log: setting(z.boolean(), false, 'the same as `log_level: debug`'),
+  result_storage: setting(z.enum(['worker']), 'worker', 'where cached results are kept'),
+  persistent_disabled: setting(z.boolean(), false, 'run without a durable queue; every enqueue is refused'),
+  persistent_delay: setting(
+    seconds(1, 59),
+    1,
+    'seconds between two sweeps for due jobs, and until a released job is due',
+  ),
+  attempts: setting(z.int().min(1).max(1_000), 5, 'how often a job is started before it is kept as dead'),
+  retry_delay: setting(seconds(0.001, 86_400), 1, 'seconds until the first retry; doubles with each further one'),
+  retry_max_delay: setting(seconds(0.001, 2_592_000), 3_600, 'longest time until a retry, in seconds'),
+  max_body: setting(z.int().min(4_096).max(16_777_216), 1_048_576, 'longest frame, in bytes'),
+  stop_timeout: setting(seconds(0, 3_600), 10, 'seconds that running methods get when the supervisor stops'),
+} as const
+
+export type SettingName = keyof typeof SETTINGS
+
+export type Settings = { [K in SettingName]: (typeof SETTINGS)[K]['fallback'] }
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
+
+export function environmentVariable(name: SettingName): string {
+  return `OFFSTAGE_${name.toUpperCase()}`
+}

@@ -1,0 +1,207 @@
+/**
+ * One supervisor: builds its parts in the order of their dependencies, and ends them in reverse.
+ *
+ * Whatever can be wrong is found before anything runs: the configuration, the workers' files, the journal and
+ * the port, in this order. Only then are workers created and connections taken.
+ */
+import { randomUUID } from 'node:crypto'
+import { createTask, type ScheduledTask } from 'node-cron'
+import type { JobStore } from '../persistence/store.js'
+import type { Config } from './config.js'
+import { Dispatcher } from './dispatcher.js'
+import { Listener } from './listener.js'
+import type { Logger } from './log.js'
+import { Registry } from './registry.js'
+import { Schedules } from './schedules.js'
+import { Service } from './service.js'
+import { Session } from './session.js'
+import { openJournal } from './tmp-journal.js'
+import { ResultStore } from './tmp-results.js'
+import { findWorkerFiles, isFolder } from './worker-files.js'
+
+/** Milliseconds between two looks at who has fallen silent. */
+const HEARTBEAT_STEP = 5_000
+
+/** Hears that the job store failed for good: the process should end, with the error's `exitCode`. */
+export type OnFailure = (error: Error & { exitCode?: number }) => void
+
+export class Supervisor {
+  readonly #config: Config
+  readonly #log: Logger
+  readonly #registry: Registry
+  readonly #store: JobStore | undefined
+  readonly #dispatcher: Dispatcher | undefined
+  readonly #schedules: Schedules
+  readonly #listener: Listener
+  readonly #service: Service
+  readonly #sessions = new Set<Session>()
+  #sweeps: ScheduledTask | undefined
+  #heartbeats: NodeJS.Timeout | undefined
+  #stopping: Promise<void> | undefined
+
+  private constructor(parts: Parts) {
+    this.#config = parts.config
+    this.#log = parts.log
+    this.#registry = parts.registry
+    this.#store = parts.store
+    this.#dispatcher = parts.dispatcher
+    this.#schedules = parts.schedules
+    this.#service = parts.service
+    this.#listener = new Listener({
+      ip: parts.config.ip,
+      port: parts.config.port,
+      insecure: parts.config.insecure,
+      maxBody: parts.config.max_body,
+      serverId: randomUUID(),
+      log: parts.log,
+      accept: (connect, peer) => this.#accept(connect, peer),
+    })
+  }
+
+  /** Resolves when it takes calls; rejects with an error that says what is wrong, and then nothing runs. */
+  static async start(config: Config, log: Logger, onFailure: OnFailure): Promise<Supervisor> {
+    const undo: (() => Promise<void> | void)[] = []
+    try {
+      const parts = await build(config, log, onFailure, undo)
+      const supervisor = new Supervisor(parts)
+      await supervisor.#listener.listen()
+      undo.push(() => supervisor.#listener.close())
+      await supervisor.#start()
+      return supervisor
+    } catch (error) {
+      for (const step of undo.reverse()) await step()
+      throw error
+    }
+  }
+
+  /** `ip:port` that it listens on. */
+  get address(): string {
+    return this.#listener.address
+  }
+
+  /** What it loaded, for the program to show. */
+  get workers(): Registry['names'] {
+    return this.#registry.names
+  }
+
+  /**
+   * Ends it in good order: no new calls, running methods get `stop_timeout`, the journal is closed clean.
+   * Calling it again returns the same promise.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #start(): Promise<void> {
+    await this.#registry.start()
+    this.#dispatcher?.start()
+    if (this.#dispatcher !== undefined) {
+      const period = this.#config.persistent_delay
+      this.#sweeps = createTask(`*/${period} * * * * *`, () => this.#dispatcher?.sweep(), {
+        suppressMissedWarning: true,
+      })
+      void this.#sweeps.start()
+    }
+    this.#schedules.start()
+    this.#heartbeats = setInterval(() => {
+      for (const session of this.#sessions) session.heartbeat()
+    }, HEARTBEAT_STEP)
+    this.#listener.open()
+    const { address } = this
+    this.#log.info(
+      { address, workers: this.#registry.names.map((worker) => worker.name), store: this.#store?.description },
+      `listening on ${address}`,
+    )
+  }
+
+  #accept(connect: ConstructorParameters<typeof Session>[0], peer: string): void {
+    const session = new Session(connect, peer, this.#service, (ended, error) => {
+      this.#sessions.delete(ended)
+      if (error !== undefined) this.#log.warn({ peer, err: error }, `a connection broke: ${error.message}`)
+      else this.#log.debug({ peer }, 'a client left')
+    })
+    this.#sessions.add(session)
+    this.#log.debug({ peer }, 'a client came')
+    if (this.#stopping !== undefined) session.goAway('the server is stopping')
+  }
+
+  async #stop(): Promise<void> {
+    this.#log.info('stopping: no new calls are taken')
+    this.#listener.close()
+    void this.#sweeps?.destroy()
+    clearInterval(this.#heartbeats)
+    this.#schedules.stop()
+    for (const session of this.#sessions) session.goAway('the server is stopping')
+    const drained = this.#dispatcher?.stop()
+    await this.#registry.stop()
+    await drained
+    for (const session of this.#sessions) session.end()
+    await this.#store?.close()
+    this.#listener.destroy()
+    this.#log.info('stopped')
+  }
+}
+
+interface Parts {
+  readonly config: Config
+  readonly log: Logger
+  readonly registry: Registry
+  readonly store: JobStore | undefined
+  readonly dispatcher: Dispatcher | undefined
+  readonly schedules: Schedules
+  readonly service: Service
+}
+
+async function build(
+  config: Config,
+  log: Logger,
+  onFailure: OnFailure,
+  undo: (() => Promise<void> | void)[],
+): Promise<Parts> {
+  const results = new ResultStore()
+  let dispatcher: Dispatcher | undefined
+  const registry = new Registry({
+    overrides: config.workerOverrides,
+    results,
+    log,
+    stopTimeout: config.stop_timeout * 1_000,
+    onChange: (queue) => dispatcher?.wake(queue),
+  })
+  undo.push(() => registry.stop())
+  await registry.load(findWorkerFiles(workerFolders(config, log)))
+  const schedules = new Schedules(config.schedules, registry, log, config.file)
+  const store = config.persistent_disabled ? undefined : await openStore(config, log)
+  if (store !== undefined) {
+    undo.push(() => store.close())
+    store.on('failed', onFailure)
+    dispatcher = new Dispatcher({ store, registry, log, releaseDelay: config.persistent_delay * 1_000 })
+  }
+  const { attempts } = config
+  const service = new Service({
+    registry,
+    store,
+    results,
+    attempts,
+    log,
+    onScheduled: (runAt) => dispatcher?.expect(runAt),
+  })
+  return { config, log, registry, store, dispatcher, schedules, service }
+}
+
+function openStore(config: Config, log: Logger): Promise<JobStore> {
+  return openJournal({
+    dir: config.data,
+    log,
+    backoff: { firstDelay: config.retry_delay * 1_000, maxDelay: config.retry_max_delay * 1_000 },
+  })
+}
+
+/** A folder that was asked for must exist; the default one may be missing, and then no worker is loaded. */
+function workerFolders(config: Config, log: Logger): readonly string[] {
+  if (!config.workersByDefault) return config.workers
+  const [folder = 'workers'] = config.workers
+  if (isFolder(folder)) return config.workers
+  log.warn(`there is no folder ${folder}, so no worker is loaded: make one, or name another with --workers`)
+  return []
+}
