@@ -98,8 +98,9 @@ export function foreignServer(bytes: Uint8Array): string | undefined {
   const text = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
   if (text.startsWith('HTTP/')) return `it speaks HTTP (${JSON.stringify(text)}…), not offstage's protocol`
   if (bytes[0] === 0x15 && bytes[1] === 0x03) return 'it expects TLS, which this client does not speak'
-  // The first frame is a HELLO of at most 4096 bytes: two zero bytes, and its type at offset 4.
-  if (bytes[0] !== 0 || (bytes.length > 1 && bytes[1] !== 0) || (bytes.length > 4 && bytes[4] !== FrameType.HELLO)) {
+  // The first frame is a HELLO, or an ERROR that refuses the client. Neither is as long as 16 MiB.
+  const type = bytes[4] ?? FrameType.HELLO
+  if (bytes[0] !== 0 || (type !== FrameType.HELLO && type !== FrameType.ERROR)) {
     return `its first bytes are ${JSON.stringify(text)}, not a HELLO`
   }
   return undefined

@@ -47,6 +47,7 @@ t.test('a server that speaks something else is told apart from its first bytes',
   t.match(foreignServer(Buffer.from('0000000104000000', 'hex')), /not a HELLO/)
   t.equal(foreignServer(Buffer.from('00', 'hex')), undefined)
   t.equal(foreignServer(Buffer.from('0000005501000000', 'hex')), undefined)
+  t.equal(foreignServer(Buffer.from('0000005507000000', 'hex')), undefined, 'an ERROR may refuse the client')
 })
 
 t.test('HELLO comes back as it was written', async (t) => {
