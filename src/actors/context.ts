@@ -4,13 +4,11 @@
  */
 import { InvalidArgument } from '../errors.js'
 import type { ResultCache } from './cache.js'
-import type { Call } from './call.js'
+import type { Call, CallOwner } from './call.js'
 import type { WorkerLogger } from './logger.js'
 import type { WorkerTimers } from './timers.js'
 
-export interface WorkerContext {
-  readonly workerName: string
-  readonly workerKey: string
+export interface WorkerContext extends CallOwner {
   readonly cache: ResultCache
   readonly logger: WorkerLogger
   readonly timers: WorkerTimers

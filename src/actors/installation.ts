@@ -30,7 +30,7 @@ export function linkInstallation(workerUrl: string): void {
   hooked = true
   if (registerHooks !== undefined)
     registerHooks({ resolve: (specifier, context, next) => redirect(here, specifier, context, next) })
-  else nodeModule.register(new URL('./installation-hook.js', here), { data: { here } })
+  else nodeModule.register(new URL('./installation-hook.js', import.meta.url), { data: { here } })
 }
 
 export function redirect<C extends HookContext, R>(

@@ -25,7 +25,7 @@ export interface WorkerSettings {
 }
 
 /** A mailbox numbers its messages with 20 bits. */
-export const MAILBOX_LIMIT = 1_000_000
+const MAILBOX_LIMIT = 1_000_000
 
 interface Rule {
   readonly key: keyof WorkerSettings
