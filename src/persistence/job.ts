@@ -12,6 +12,7 @@ export interface Settlement {
   readonly attempts: number
   readonly runAt: number
   readonly suspect: boolean
+  /** Undefined: the failure of an earlier attempt, if any, stays the last one. */
   readonly failure: JobFailure | undefined
 }
 

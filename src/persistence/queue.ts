@@ -9,6 +9,7 @@
  */
 import { type Backoff, backoffDelay } from './backoff.js'
 import { createJob, type Job, type JobQueue, Pending, type Settlement, zeroCounts } from './job.js'
+import { claimedJob, jobInfo, matches } from './job-views.js'
 import type { QueueState } from './queue-state.js'
 import type {
   Attempt,
@@ -110,7 +111,7 @@ export class Queue {
   release(attempt: Attempt, runAt: number, counted: boolean): boolean {
     const job = this.#current(attempt)
     if (job === undefined) return false
-    const { failure } = job
+    const failure = undefined
     if (!counted) {
       this.#settle(job, { state: 'scheduled', attempts: job.attempts - 1, runAt, suspect: job.suspect, failure })
     } else if (attemptsLeft(job)) {
@@ -240,7 +241,7 @@ export class Queue {
     job.attempts = settlement.attempts
     job.runAt = settlement.runAt
     job.suspect = settlement.suspect
-    job.failure = settlement.failure
+    job.failure = settlement.failure ?? job.failure
     if (settlement.state === 'dead') {
       this.#state.freeKey(job)
       this.#state.move(job, 'dead')
@@ -268,40 +269,4 @@ export function outcomeUnknown(failure: JobFailure): JobFailure {
 function isClaimable(queue: JobQueue): boolean {
   const first = queue.ready.peek()
   return first !== undefined && queue.alone === undefined && !(first.suspect && queue.counts.active > 0)
-}
-
-function claimedJob(job: Job): ClaimedJob {
-  return {
-    id: job.id,
-    attempt: job.attempts,
-    worker: job.queue.worker,
-    workerKey: job.queue.workerKey,
-    method: job.method,
-    jobKey: job.jobKey,
-    payload: job.payload,
-    runAt: job.runAt,
-    priority: job.priority,
-    maxAttempts: job.maxAttempts,
-    atMostOnce: job.atMostOnce,
-    enqueuedAt: job.enqueuedAt,
-    suspect: job.suspect,
-  }
-}
-
-/** Undefined for a job that is not durable yet. */
-function jobInfo(job: Job): JobInfo | undefined {
-  if (job.state === 'storing') return undefined
-  const { worker, workerKey } = job.queue
-  const { id, method, jobKey, state, priority, runAt, enqueuedAt, attempts, maxAttempts, failure } = job
-  const info = { id, worker, workerKey, method, jobKey, state, priority, runAt, enqueuedAt, attempts, maxAttempts }
-  return failure === undefined ? info : { ...info, failure }
-}
-
-function matches(job: JobInfo, { worker, workerKey, jobKey, state }: JobFilter): boolean {
-  return (
-    (worker === undefined || job.worker === worker) &&
-    (workerKey === undefined || job.workerKey === workerKey) &&
-    (jobKey === undefined || job.jobKey === jobKey) &&
-    (state === undefined || job.state === state)
-  )
 }

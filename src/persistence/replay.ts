@@ -40,7 +40,7 @@ export class Replay {
     job.attempts = settlement.attempts
     job.runAt = settlement.runAt
     job.suspect = settlement.suspect
-    job.failure = settlement.failure
+    job.failure = settlement.failure ?? job.failure
     job.state = settlement.state === 'dead' ? 'dead' : 'ready'
     if (job.state === 'dead') this.#state.freeKey(job)
   }

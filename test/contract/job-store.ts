@@ -6,8 +6,7 @@ import type { ClaimedJob, JobFailure, JobStore, NewJob, QueueName } from '#offst
 
 /** What the suite needs of a test besides its assertions. */
 interface Test {
-  teardown(end: () => Promise<void>): void
-  testdir(): string
+  teardown(end: () => unknown): void
 }
 
 export interface StoreTools {

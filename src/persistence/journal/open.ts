@@ -1,0 +1,72 @@
+/** Opens a journal: folder, lock, recovery, writer. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
+import { Queue } from '../queue.js'
+import { QueueState } from '../queue-state.js'
+import type { JobStore } from '../store.js'
+import { type JournalFs, realFs } from './file-system.js'
+import { inlineLink, threadLink } from './link.js'
+import { lockFolder, refuseNetworkFileSystem } from './lock.js'
+import { type JournalLog, recover } from './recovery.js'
+import { JournalStore } from './store.js'
+
+const SEGMENT_BYTES = 64 * 1024 * 1024
+/** After so long without work an empty batch proves the last one. */
+const IDLE_MS = 1000
+
+export interface JournalOptions {
+  /** The folder; made when it is missing. */
+  readonly dir: string
+  readonly log?: JournalLog
+  /** Wall-clock ms since 1970. */
+  readonly clock?: () => number
+  /** In [0, 1). */
+  readonly random?: () => number
+  readonly backoff?: Partial<Backoff>
+  readonly segmentBytes?: number
+  readonly idleMs?: number
+  /** Open the journal even on a network file system, where neither locks nor syncs can be relied on. */
+  readonly allowNetworkFs?: boolean
+  /** Another file system, for tests: without a lock, and written to from this thread. */
+  readonly system?: JournalFs
+}
+
+/** Rejects with `StoreError`: STORE_LOCKED, JOURNAL_CORRUPT; or with the error of the file system. */
+export async function openJournal(options: JournalOptions): Promise<JobStore> {
+  const { dir, system = realFs, clock = Date.now, segmentBytes = SEGMENT_BYTES, idleMs = IDLE_MS } = options
+  const inline = options.system !== undefined
+  const folder = inline ? dir : path.resolve(dir)
+  const log = options.log ?? silent
+  if (system.list(folder) === undefined) makeFolder(system, folder)
+  if (!inline && options.allowNetworkFs !== true) refuseNetworkFileSystem(folder)
+  const unlock = inline ? () => {} : lockFolder(folder)
+  try {
+    const started = performance.now()
+    const state = new QueueState()
+    const end = recover({ system, folder, log, clock }, state)
+    log.info({ folder, jobs: { ...state.total }, ms: Math.round(performance.now() - started) }, 'journal opened')
+    const backoff = { ...DEFAULT_BACKOFF, ...options.backoff }
+    const linkOptions = { folder, segmentBytes, idleMs, clock, system }
+    return new JournalStore({
+      folder,
+      queue: new Queue(state, { backoff, random: options.random ?? Math.random }),
+      clock,
+      nextSeq: end.nextSeq,
+      unlock,
+      link: (report) => (inline ? inlineLink(linkOptions, end, report) : threadLink(linkOptions, end, report)),
+    })
+  } catch (error) {
+    unlock()
+    throw error
+  }
+}
+
+function makeFolder(system: JournalFs, folder: string): void {
+  const parent = path.dirname(folder)
+  if (system === realFs) fs.mkdirSync(parent, { recursive: true })
+  system.makeFolder(folder)
+  system.syncFolder(parent)
+}
+
+const silent: JournalLog = { info() {}, warn() {}, error() {} }

@@ -1,0 +1,221 @@
+/**
+ * Opens what a journal's folder holds: chooses the manifest, checks that the segments are all there and whole,
+ * replays them, drops a torn end, and refuses damage. docs/JOURNAL.md has the rules in words.
+ *
+ * Nothing that was acknowledged is ever cut off, and without a valid manifest nothing is created or deleted.
+ */
+import { randomBytes } from 'node:crypto'
+import type { QueueState } from '../queue-state.js'
+import { Replay } from '../replay.js'
+import { corrupt } from './corrupt.js'
+import { createWhole, type JournalFs, readWhole, TEMPORARY } from './file-system.js'
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './format.js'
+import { type Manifest, readManifests, writeManifest } from './manifest.js'
+import { BadRecord, RecordReplay } from './replay-records.js'
+import { notTorn, type ScanEnd, scanSegment, writtenEnd } from './scan.js'
+import { type SegmentFile, segmentFiles } from './segment.js'
+import type { JournalEnd } from './writer.js'
+
+export interface JournalLog {
+  info(facts: object, message: string): void
+  warn(facts: object, message: string): void
+  error(facts: object, message: string): void
+}
+
+export interface RecoveryOptions {
+  readonly system: JournalFs
+  readonly folder: string
+  readonly log: JournalLog
+  readonly clock: () => number
+}
+
+/** Fills `state` with the journal's jobs, and makes the folder ready to be appended to. */
+export function recover(options: RecoveryOptions, state: QueueState): JournalEnd {
+  const { system, folder, clock } = options
+  const names = system.list(folder) ?? []
+  const files = segmentFiles(names)
+  const { newest, damaged } = readManifests(system, folder)
+  if (newest === undefined) {
+    if (files.length > 0) throw corrupt(`${folder}/MANIFEST.a`, 0, 'no valid manifest, but there are segments')
+    return begin(options)
+  }
+  const segments = contiguous(folder, newest, files)
+  const replay = new Replay(state)
+  const end = new SegmentReader(options, newest, damaged.length > 0, replay).read(segments)
+  replay.end(clock())
+  // Only now, when the journal is known to be whole, is anything changed.
+  for (const name of names) if (name.endsWith(TEMPORARY)) system.remove(`${folder}/${name}`)
+  const manifest = { ...newest, epoch: newest.epoch + 1, lastSegment: end.segment, clean: false }
+  if (end.tail !== undefined) keepValidPrefix(options, end.tail)
+  writeManifest(system, folder, manifest)
+  return { ...end, manifest }
+}
+
+/** An empty folder. The manifest comes first: segments without one would be refused. */
+function begin({ system, folder }: RecoveryOptions): JournalEnd {
+  const manifest: Manifest = {
+    epoch: 1,
+    uuid: randomBytes(16),
+    firstSegment: 1,
+    lastSegment: 0,
+    clean: false,
+    endOffset: 0,
+    endHeadCrc: 0,
+    nextSeq: 1,
+  }
+  writeManifest(system, folder, manifest)
+  return { manifest, segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq: 1, sealed: false }
+}
+
+/**
+ * The segments of the manifest, all of them. A segment behind the last one is ours, too: its manifest may
+ * not have been written any more; whether it belongs is for its header to say.
+ */
+function contiguous(folder: string, manifest: Manifest, files: readonly SegmentFile[]): SegmentFile[] {
+  const ours = files.filter((file) => file.segment >= manifest.firstSegment)
+  const last = Math.max(manifest.lastSegment, ours.at(-1)?.segment ?? 0)
+  for (let segment = manifest.firstSegment; segment <= last; segment++) {
+    const [file, another] = ours.filter((candidate) => candidate.segment === segment)
+    if (file === undefined)
+      throw corrupt(folder, 0, `segment ${segment} of ${manifest.firstSegment} to ${last} is missing`)
+    if (another !== undefined) throw corrupt(`${folder}/${another.name}`, 0, `segment ${segment} is there twice`)
+  }
+  return ours
+}
+
+/** The last segment and how much of it counts. */
+interface Tail {
+  readonly name: string
+  readonly bytes: Buffer
+  readonly offset: number
+}
+
+interface ReadEnd extends Omit<JournalEnd, 'manifest'> {
+  /** Set after an unclean stop: the segment is to be written anew from here. */
+  readonly tail: Tail | undefined
+}
+
+class SegmentReader {
+  readonly #options: RecoveryOptions
+  readonly #manifest: Manifest
+  /** The newest manifest may be lost, so that this one's word is not the last. */
+  readonly #outdated: boolean
+  readonly #records: RecordReplay
+
+  constructor(options: RecoveryOptions, manifest: Manifest, outdated: boolean, replay: Replay) {
+    this.#options = options
+    this.#manifest = manifest
+    this.#outdated = outdated
+    this.#records = new RecordReplay(replay)
+  }
+
+  read(segments: readonly SegmentFile[]): ReadEnd {
+    let end: ReadEnd = {
+      segment: 0,
+      segmentFirstSeq: 0,
+      offset: 0,
+      headCrc: 0,
+      nextSeq: this.#manifest.lastSegment === 0 ? this.#manifest.nextSeq : 1,
+      sealed: true,
+      tail: undefined,
+    }
+    for (const [index, file] of segments.entries()) end = this.#segment(file, end, index === segments.length - 1)
+    return { ...end, sealed: end.sealed && end.segment > 0 }
+  }
+
+  #segment(file: SegmentFile, before: ReadEnd, isLast: boolean): ReadEnd {
+    const { system, folder } = this.#options
+    const path = `${folder}/${file.name}`
+    const bytes = readWhole(system, path)
+    const header = decodeSegmentHeader(bytes, this.#manifest.uuid, file.segment)
+    if (header === undefined) throw corrupt(path, 0, 'no valid segment header of this journal')
+    const first = file.segment === this.#manifest.firstSegment
+    if (header.firstSeq !== file.firstSeq || (!first && header.firstSeq !== before.nextSeq)) {
+      throw corrupt(path, 32, `the segment begins with sequence number ${header.firstSeq}, expected ${before.nextSeq}`)
+    }
+    if (!first && header.prevHeadCrc !== before.headCrc) {
+      throw corrupt(path, 48, 'the segment does not follow the one before it')
+    }
+    const seed = segmentSeed(this.#manifest.uuid, file.segment)
+    const start = { seed, headCrc: header.prevHeadCrc, nextSeq: header.firstSeq }
+    const end = this.#scan(path, bytes, start)
+    const position = {
+      segment: file.segment,
+      segmentFirstSeq: header.firstSeq,
+      offset: end.offset,
+      headCrc: end.headCrc,
+      nextSeq: end.nextSeq,
+      sealed: end.sealed,
+    }
+    if (!isLast) {
+      if (end.problem !== undefined) throw corrupt(path, end.offset, end.problem)
+      if (!end.sealed) throw corrupt(path, end.offset, 'the segment has no end, but another one follows')
+      return { ...position, tail: undefined }
+    }
+    const clean = this.#checkTail(file, path, bytes, seed, end)
+    return { ...position, tail: clean ? undefined : { name: file.name, bytes, offset: end.offset } }
+  }
+
+  #scan(path: string, bytes: Buffer, start: Parameters<typeof scanSegment>[1]): ScanEnd {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    try {
+      return scanSegment(bytes, start, (from, to) => this.#records.body(bytes, view, from, to))
+    } catch (error) {
+      if (error instanceof BadRecord) throw corrupt(path, error.offset, error.message)
+      throw error
+    }
+  }
+
+  /** True when the journal was closed cleanly and ends where it was closed. */
+  #checkTail(file: SegmentFile, path: string, bytes: Buffer, seed: number, end: ScanEnd): boolean {
+    const manifest = this.#manifest
+    if (manifest.clean && file.segment > manifest.lastSegment) {
+      if (!this.#outdated) throw corrupt(path, 0, 'the journal was closed before this segment')
+    } else if (manifest.clean) {
+      if (end.problem !== undefined && end.offset < manifest.endOffset) throw corrupt(path, end.offset, end.problem)
+      if (end.offset < manifest.endOffset) {
+        throw corrupt(
+          path,
+          end.offset,
+          `the journal was closed at offset ${manifest.endOffset}, and the rest is missing`,
+        )
+      }
+      const asClosed = end.offset === manifest.endOffset && end.headCrc === manifest.endHeadCrc
+      if (asClosed && bytes.length === manifest.endOffset) return true
+      if (!this.#outdated)
+        throw corrupt(path, manifest.endOffset, 'bytes follow the place where the journal was closed')
+    }
+    if (end.problem === undefined) return false
+    const damage = notTorn(bytes, end.offset, seed)
+    if (end.sealed || damage !== undefined) {
+      throw corrupt(path, end.offset, damage === undefined ? end.problem : `${end.problem}, and ${damage}`)
+    }
+    this.#quarantine(path, bytes, end)
+    return false
+  }
+
+  /** Keeps a copy of the torn batch for whoever wants to look. It was never acknowledged. */
+  #quarantine(path: string, bytes: Buffer, end: ScanEnd): void {
+    const { system, folder, log, clock } = this.#options
+    const torn = bytes.subarray(end.offset, writtenEnd(bytes))
+    const quarantine = `${folder}/quarantine`
+    if (system.list(quarantine) === undefined) {
+      system.makeFolder(quarantine)
+      system.syncFolder(folder)
+    }
+    const name = `${path.slice(path.lastIndexOf('/') + 1)}-${end.offset}-${clock()}`
+    if (!(system.list(quarantine) ?? []).includes(name)) createWhole(system, quarantine, name, [torn])
+    log.warn(
+      { file: path, from: end.offset, to: end.offset + torn.length, kept: `quarantine/${name}`, reason: end.problem },
+      'the last batch was cut short by a crash before it was acknowledged: dropped',
+    )
+  }
+}
+
+/**
+ * Writes the valid part of the last segment to a new file. After an unclean stop its pages may be in memory
+ * only, marked as written by a sync that failed: reading them back proves nothing, writing them anew does.
+ */
+function keepValidPrefix({ system, folder }: RecoveryOptions, { name, bytes, offset }: Tail): void {
+  createWhole(system, folder, name, [bytes.subarray(0, Math.max(offset, SEGMENT_HEADER_BYTES))])
+}

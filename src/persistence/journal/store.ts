@@ -1,0 +1,317 @@
+/**
+ * The job store on a local disk: the queue's rules in memory, every event in the journal before it is
+ * answered. What waits for what is in docs/JOURNAL.md.
+ */
+import { InvalidArgument, StoreError } from '../../errors.js'
+import { checkNewJob } from '../new-job.js'
+import type { Queue } from '../queue.js'
+import type {
+  Attempt,
+  ClaimedJob,
+  Enqueued,
+  FailOutcome,
+  JobCounts,
+  JobFailure,
+  JobFilter,
+  JobInfo,
+  JobStore,
+  JobStoreEvents,
+  NewJob,
+  QueueName,
+} from '../store.js'
+import { StoreEvents } from '../store-events.js'
+import type { Report } from './commit-loop.js'
+import { MAX_CALL_BYTES } from './format.js'
+import type { Link } from './link.js'
+import { RecordStream } from './record-stream.js'
+import { ATTEMPT_RECORD_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
+import { enqueueBytes, settlementBytes } from './record-write.js'
+import { Waiters } from './waiters.js'
+
+const MAX_ATTEMPTS_A_CALL = Math.floor(MAX_CALL_BYTES / ATTEMPT_RECORD_BYTES)
+
+export interface JournalStoreParts {
+  readonly folder: string
+  readonly queue: Queue
+  readonly clock: () => number
+  readonly nextSeq: number
+  readonly unlock: () => void
+  /** Starts whoever writes the batches. */
+  readonly link: (report: (report: Report) => void) => Link
+}
+
+export class JournalStore implements JobStore {
+  readonly description: string
+  readonly #queue: Queue
+  readonly #clock: () => number
+  readonly #link: Link
+  readonly #stream: RecordStream
+  readonly #unlock: () => void
+  readonly #events = new StoreEvents()
+  /** Answered when their records are written. */
+  readonly #written: Waiters
+  /** Answered when their records are durable. */
+  readonly #durable: Waiters
+  #publishing = false
+  #failure: StoreError | undefined
+  #closing: Promise<void> | undefined
+  #settled: (() => void) | undefined
+  #ended: (() => void) | undefined
+
+  constructor(parts: JournalStoreParts) {
+    this.description = `journal in ${parts.folder}: a job is acknowledged after its fdatasync`
+    this.#queue = parts.queue
+    this.#clock = parts.clock
+    this.#unlock = parts.unlock
+    this.#written = new Waiters(parts.queue)
+    this.#durable = new Waiters(parts.queue)
+    this.#link = parts.link((report) => this.#hear(report))
+    this.#stream = new RecordStream(parts.nextSeq, (chunk) => this.#link.send(chunk))
+  }
+
+  enqueue(jobs: readonly NewJob[]): Promise<Enqueued[]> {
+    let bytes = 0
+    try {
+      this.#checkOpen()
+      for (const job of jobs) {
+        checkNewJob(job)
+        bytes += enqueueBytes(job)
+      }
+      if (bytes > MAX_CALL_BYTES && jobs.length <= 1) throw tooLarge(bytes)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    if (bytes > MAX_CALL_BYTES) return this.#enqueueInParts(jobs)
+    return this.#enqueue(jobs, bytes)
+  }
+
+  #enqueue(jobs: readonly NewJob[], bytes: number): Promise<Enqueued[]> {
+    const stream = this.#stream
+    const now = this.#clock()
+    const results: Enqueued[] = []
+    const ids: number[] = []
+    let relies = 0
+    stream.reserve(bytes)
+    for (const job of jobs) {
+      const next = stream.nextSeq
+      const id = this.#queue.enqueue(job, next, now)
+      const created = id === next
+      results.push({ id, created })
+      if (created) {
+        stream.enqueue(job, id, now)
+        ids.push(id)
+      } else if (id > relies && this.#queue.isStoring(id)) relies = id
+    }
+    if (ids.length > 0) {
+      this.#schedulePublish()
+      return this.#durable.add(stream.nextSeq - 1, ids, results, relies)
+    }
+    return relies === 0 ? Promise.resolve(results) : this.#durable.add(relies, ids, results, relies)
+  }
+
+  async #enqueueInParts(jobs: readonly NewJob[]): Promise<Enqueued[]> {
+    const half = jobs.length >> 1
+    const parts = await Promise.all([this.enqueue(jobs.slice(0, half)), this.enqueue(jobs.slice(half))])
+    return parts.flat()
+  }
+
+  async remove(queue: QueueName, jobKey: string): Promise<boolean> {
+    this.#checkOpen()
+    const id = this.#queue.remove(queue, jobKey)
+    if (id === undefined) return false
+    this.#stream.reserve(RECORD_HEADER_BYTES)
+    this.#stream.bare(RecordType.DEQ, id)
+    return this.#whenDurable([id], true)
+  }
+
+  claim(name: QueueName, limit: number): Promise<ClaimedJob[]> {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const jobs = this.#queue.claim(name, Math.min(limit, MAX_ATTEMPTS_A_CALL), this.#clock())
+    this.#announceSoon()
+    if (jobs.length === 0) return Promise.resolve(jobs)
+    this.#stream.reserve(jobs.length * ATTEMPT_RECORD_BYTES)
+    const ids: number[] = []
+    let once = false
+    for (const { id, attempt, atMostOnce } of jobs) {
+      this.#stream.attempt(RecordType.CLAIM, id, attempt)
+      ids.push(id)
+      if (atMostOnce) once = true
+    }
+    if (once) return this.#whenDurable(ids, jobs)
+    this.#link.control.wantWritten()
+    this.#schedulePublish()
+    return this.#written.add(this.#stream.nextSeq - 1, ids, jobs)
+  }
+
+  finish(attempts: readonly Attempt[]): Promise<boolean[]> {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) return Promise.reject(refusal)
+    if (attempts.length > MAX_ATTEMPTS_A_CALL) return Promise.reject(tooLarge(attempts.length * ATTEMPT_RECORD_BYTES))
+    this.#stream.reserve(attempts.length * ATTEMPT_RECORD_BYTES)
+    const ids: number[] = []
+    const results: boolean[] = []
+    for (const attempt of attempts) {
+      const current = this.#queue.finish(attempt)
+      results.push(current)
+      if (!current) continue
+      this.#stream.attempt(RecordType.DONE, attempt.id, attempt.attempt)
+      ids.push(attempt.id)
+    }
+    return ids.length === 0 ? Promise.resolve(results) : this.#whenDurable(ids, results)
+  }
+
+  async fail(attempt: Attempt, failure: JobFailure, crashed = false): Promise<FailOutcome> {
+    this.#checkOpen()
+    const outcome = this.#queue.fail(attempt, failure, crashed, this.#clock())
+    return outcome.state === 'stale' ? outcome : this.#settle(attempt, outcome)
+  }
+
+  async release(attempt: Attempt, options: { runAt?: number; counted?: boolean } = {}): Promise<boolean> {
+    this.#checkOpen()
+    const current = this.#queue.release(attempt, options.runAt ?? this.#clock(), options.counted ?? true)
+    return current ? this.#settle(attempt, true) : false
+  }
+
+  #settle<T>({ id, attempt }: Attempt, answer: T): Promise<T> {
+    const settlement = this.#queue.settlement(id)!
+    this.#stream.reserve(settlementBytes(settlement))
+    this.#stream.settlement(id, attempt, settlement)
+    return this.#whenDurable([id], answer)
+  }
+
+  sweep(): number | undefined {
+    this.#queue.sweep(this.#clock())
+    this.#announceSoon()
+    return this.#queue.nextDue()
+  }
+
+  nextDue(): number | undefined {
+    return this.#queue.nextDue()
+  }
+
+  async inspect(filter: JobFilter): Promise<JobInfo[]> {
+    this.#checkOpen()
+    return this.#queue.inspect(filter)
+  }
+
+  counts(queue?: QueueName): JobCounts {
+    return this.#queue.counts(queue)
+  }
+
+  dueQueues(): QueueName[] {
+    return this.#queue.claimable()
+  }
+
+  on<E extends keyof JobStoreEvents>(event: E, listener: JobStoreEvents[E]): void {
+    this.#events.on(event, listener)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const failedBefore = this.#failure
+    this.#publish()
+    if (!this.#written.empty || !this.#durable.empty) {
+      await new Promise<void>((resolve) => {
+        this.#settled = resolve
+      })
+    }
+    if (this.#failure === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#ended = resolve
+        this.#link.stop()
+      })
+    }
+    await this.#link.kill()
+    this.#unlock()
+    // A failure from before was told to those who were concerned.
+    if (this.#failure !== failedBefore) throw this.#failure
+  }
+
+  #whenDurable<T>(ids: readonly number[], answer: T): Promise<T> {
+    this.#schedulePublish()
+    return this.#durable.add(this.#stream.nextSeq - 1, ids, answer)
+  }
+
+  /** At the end of the event-loop turn, so that all calls of the turn share a batch. */
+  #schedulePublish(): void {
+    if (this.#publishing) return
+    this.#publishing = true
+    setImmediate(this.#publish)
+  }
+
+  readonly #publish = (): void => {
+    if (!this.#publishing) return
+    this.#publishing = false
+    this.#stream.publish()
+    this.#link.wake()
+  }
+
+  #hear(report: Report): void {
+    if (typeof report === 'number') this.#stored(report)
+    else if (report === 'closed') this.#ended?.()
+    else if ('refused' in report) this.#refused(report.refused, report.upTo)
+    else this.#fail(report.failed)
+    if (this.#written.empty && this.#durable.empty) this.#settled?.()
+  }
+
+  #stored(seq: number): void {
+    const now = this.#clock()
+    this.#written.stored(Math.abs(seq), now)
+    if (seq > 0) {
+      this.#durable.stored(seq, now)
+      this.#stream.passed(seq)
+    }
+    this.#announce()
+  }
+
+  #refused(why: string, upTo: number): void {
+    const error = new StoreError('STORE_FULL', `nothing was stored: ${why}`, { retryable: true })
+    this.#written.refused(upTo, error)
+    this.#durable.refused(upTo, error)
+    this.#stream.passed(upTo)
+    this.#announce()
+  }
+
+  #fail(why: string): void {
+    if (this.#failure !== undefined) return
+    this.#failure = new StoreError('STORE_FAILED', `the journal cannot go on: ${why}`)
+    const unknown = new StoreError('STORE_FAILED', `the journal failed, so the outcome is unknown: ${why}`, {
+      executed: 'maybe',
+    })
+    this.#written.failed(unknown)
+    this.#durable.failed(unknown)
+    this.#ended?.()
+    this.#events.failed(this.#failure)
+  }
+
+  #announce(): void {
+    this.#events.due(this.#queue.takeGained())
+  }
+
+  /** Not inside the call that made the queue due. */
+  #announceSoon(): void {
+    const due = this.#queue.takeGained()
+    if (due.length > 0) queueMicrotask(() => this.#events.due(due))
+  }
+
+  #checkOpen(): void {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) throw refusal
+  }
+
+  #refusal(): StoreError | undefined {
+    if (this.#closing !== undefined) {
+      return new StoreError('STORE_CLOSED', 'the job store is closed: open a new one')
+    }
+    return this.#failure
+  }
+}
+
+function tooLarge(bytes: number): InvalidArgument {
+  return new InvalidArgument(`the call has ${bytes} bytes; at most ${MAX_CALL_BYTES} can be stored at once`)
+}
