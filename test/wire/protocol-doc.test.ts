@@ -1,0 +1,269 @@
+/** The examples of docs/PROTOCOL.md: decoded, compared with what they say they are, and encoded again. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { decodeValue, encodeValue } from '#offstage/wire/codec.js'
+import { MAX_BIGNUM, MAX_DEPTH, MAX_ITEMS } from '#offstage/wire/codec-tags.js'
+import { envelopeBound, readEnvelope, Verb, writeEnvelope } from '#offstage/wire/envelope.js'
+import { decodeFailure, encodeFailure } from '#offstage/wire/failure.js'
+import { FrameReader, FrameType, frameName, HEADER_BYTES, readU32, writeHeader } from '#offstage/wire/frame.js'
+import { PREAMBLE_BYTES, readHello, readPreamble, writeHello, writePreamble } from '#offstage/wire/handshake.js'
+import * as limits from '#offstage/wire/limits.js'
+
+const text = readFileSync(join(import.meta.dirname, '../../../docs/PROTOCOL.md'), 'utf8')
+
+interface Stream {
+  from: '>' | '<'
+  bytes: Buffer
+}
+
+/** The bytes of each example, in the order in which they are sent. */
+const examples = new Map<string, Stream[]>()
+for (const [, name, block] of text.matchAll(/^```frames (\S+)\n([\s\S]*?)^```/gm)) {
+  const streams: Stream[] = []
+  for (const line of block!.trimEnd().split('\n')) {
+    const match = /^([<>]) {1,9}((?:[0-9a-f]{2} ?)+)(?: .*)?$/.exec(line)
+    if (match === null) throw new Error(`not a line of an example: ${line}`)
+    const [, from, hex] = match
+    const bytes = Buffer.from(hex!.replaceAll(' ', ''), 'hex')
+    const last = streams.at(-1)
+    if (last?.from === from) last!.bytes = Buffer.concat([last!.bytes, bytes])
+    else streams.push({ from: from as '>' | '<', bytes })
+  }
+  examples.set(name!, streams)
+}
+
+/** What a frame says, and the frame made anew from that. */
+function remake(type: number, flags: number, corr: number, body: Buffer): { says: unknown; again: Buffer } {
+  let content: unknown
+  let bytes: Uint8Array
+  if (type === FrameType.HELLO) {
+    const hello = readHello(body)
+    content = hello
+    bytes = writeHello(hello)
+  } else if (type === FrameType.CALL) {
+    const call = readCall(body)
+    content = call.says
+    bytes = call.again
+  } else if (type === FrameType.ERROR) {
+    const error = decodeFailure(body)
+    content = { code: error.code, message: error.message, executed: error.executed, retryable: error.retryable }
+    bytes = encodeFailure(error)
+  } else if (body.length === 0) {
+    bytes = body
+  } else {
+    content = decodeValue(body)
+    bytes = encodeValue(content)
+  }
+  const again = Buffer.alloc(HEADER_BYTES + bytes.length)
+  writeHeader(again, 0, type, flags, corr, bytes.length)
+  again.set(bytes, HEADER_BYTES)
+  return { says: [frameName(type), corr, content], again }
+}
+
+function readCall(body: Buffer): { says: object; again: Buffer } {
+  const e = readEnvelope(body, 0, body.length)
+  const envelope = Buffer.alloc(envelopeBound(e))
+  const parts: Uint8Array[] = [envelope.subarray(0, writeEnvelope(envelope, 0, e))]
+  const payload = body.subarray(e.payloadAt)
+  let arg: unknown
+  if (e.verb === Verb.ENQUEUE_MANY) {
+    const jobs: object[] = []
+    for (let at = 0; at < payload.length; ) {
+      const end = at + 4 + readU32(payload, at)
+      const job = readCall(payload.subarray(at + 4, end))
+      jobs.push(job.says)
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(job.again.length)
+      parts.push(length, job.again)
+      at = end
+    }
+    arg = jobs
+  } else if (payload.length > 0) {
+    arg = decodeValue(payload)
+    parts.push(encodeValue(arg))
+  }
+  const fields = Object.entries(e).filter(([key, value]) => key !== 'payloadAt' && value !== UNSET[key])
+  return { says: { ...Object.fromEntries(fields), arg }, again: Buffer.concat(parts) }
+}
+
+const UNSET: Record<string, unknown> = {
+  worker: '',
+  workerKey: '',
+  method: '',
+  jobKey: '',
+  timeout: -1,
+  runAt: -1,
+  priority: 0,
+  attempts: 0,
+  atMostOnce: false,
+  jobId: 0,
+  attempt: 0,
+}
+
+const billing = { worker: 'billing_worker' }
+
+const EXPECTED: Record<string, unknown[]> = {
+  handshake: [
+    'preamble 1',
+    [
+      'HELLO',
+      0,
+      {
+        version: 1,
+        server: '7c1f',
+        nonce: Buffer.from(Array.from({ length: 32 }, (_, i) => i)),
+        auth: [],
+        limits: { maxBody: limits.DEFAULT_MAX_BODY },
+        capabilities: [],
+      },
+    ],
+    ['READY', 0, {}],
+  ],
+  call: [
+    ['CALL', 1, { verb: Verb.CALL, ...billing, method: 'charge', timeout: 5000, arg: { id: 42 } }],
+    ['RESULT', 1, { id: 42, ok: true }],
+  ],
+  error: [
+    ['CALL', 2, { verb: Verb.CALL, ...billing, method: 'chagre', arg: undefined }],
+    [
+      'ERROR',
+      2,
+      { code: 'NO_METHOD', message: 'billing_worker has no method "chagre"', executed: 'no', retryable: false },
+    ],
+  ],
+  async: [
+    ['CALL', 4, { verb: Verb.ASYNC, ...billing, workerKey: 'eu', method: 'charge', jobKey: 'boy', arg: 'é' }],
+    ['ACCEPTED', 4, {}],
+  ],
+  enqueue: [
+    [
+      'CALL',
+      3,
+      {
+        verb: Verb.ENQUEUE,
+        ...billing,
+        method: 'charge',
+        jobKey: 'boy',
+        runAt: Date.UTC(2030, 11, 31),
+        priority: -1,
+        arg: 42,
+      },
+    ],
+    ['RESULT', 3, { id: 7, created: true }],
+  ],
+  'enqueue-many': [
+    [
+      'CALL',
+      5,
+      {
+        verb: Verb.ENQUEUE_MANY,
+        arg: [
+          { verb: Verb.ENQUEUE, worker: 'w', method: 'm', jobKey: 'a', arg: 1 },
+          { verb: Verb.ENQUEUE, worker: 'w', method: 'm', jobKey: 'b', arg: 2 },
+        ],
+      },
+    ],
+    [
+      'RESULT',
+      5,
+      [
+        [8, true],
+        [9, true],
+      ],
+    ],
+  ],
+  cancel: [
+    ['CALL', 6, { verb: Verb.CALL, ...billing, method: 'report', arg: undefined }],
+    ['CANCEL', 6, {}],
+    [
+      'ERROR',
+      6,
+      {
+        code: 'CANCELLED',
+        message: 'the caller cancelled billing_worker.report',
+        executed: 'maybe',
+        retryable: false,
+      },
+    ],
+  ],
+  goaway: [['GOAWAY', 0, { last: 6, message: 'the supervisor is stopping' }]],
+  ping: [
+    ['PING', 0, undefined],
+    ['PONG', 0, undefined],
+  ],
+}
+
+t.test('the page has the examples that are checked here, and no others', async (t) => {
+  t.same([...examples.keys()].sort(), Object.keys(EXPECTED).sort())
+})
+
+for (const [name, streams] of examples) {
+  t.test(`the example "${name}" says what it claims, and is what this code would send`, async (t) => {
+    const says: unknown[] = []
+    for (const { from, bytes } of streams) {
+      const parts: Buffer[] = []
+      const reader = new FrameReader({ maxBody: limits.DEFAULT_MAX_BODY }, (type, flags, corr, chunk, start, end) => {
+        const frame = remake(type, flags, corr, Buffer.from(chunk.subarray(start, end)))
+        says.push(frame.says)
+        parts.push(frame.again)
+      })
+      let at = 0
+      if (name === 'handshake' && from === '>') {
+        says.push(`preamble ${readPreamble(bytes)}`)
+        parts.push(writePreamble())
+        at = PREAMBLE_BYTES
+      }
+      reader.push(bytes.subarray(at))
+      t.equal(reader.incomplete, 0, 'whole frames')
+      t.equal(Buffer.concat(parts).toString('hex'), bytes.toString('hex'), 'byte for byte')
+    }
+    t.same(says, EXPECTED[name])
+  })
+}
+
+t.test('the tables have every frame type, every verb, and the limits of the code', async (t) => {
+  for (const [name, type] of Object.entries(FrameType)) t.match(text, new RegExp(`^\\| ${type} \\| ${name} \\|`, 'm'))
+  for (const [name, verb] of Object.entries(Verb)) t.match(text, new RegExp(`^\\| ${verb} \\| ${name} \\|`, 'm'))
+  t.match(text, `at most ${MAX_DEPTH} arrays and maps`)
+  t.match(text, `at most ${MAX_ITEMS} in one value`)
+  t.match(text, `of at most ${MAX_BIGNUM} bytes`)
+  t.match(text, `whole within ${limits.HANDSHAKE_TIMEOUT / 1000} s`)
+  t.match(text, `bodies of at most ${limits.HANDSHAKE_MAX_BODY} bytes`)
+  t.match(text, `${limits.HANDSHAKE_MAX_BODY} to ${limits.HARD_MAX_BODY}`)
+  t.match(text, `${limits.PAUSE_READING_ABOVE / 1024 / 1024} MiB waiting`)
+  t.match(
+    text,
+    `more than ${limits.SLOW_READER_ABOVE / 1024 / 1024} MiB\nunread for ${limits.SLOW_READER_AFTER / 1000} s`,
+  )
+  t.match(text, `after ${limits.HEARTBEAT_INTERVAL / 1000} s without a byte`)
+  t.match(text, `at most ${limits.LINGER / 1000} s, then closes`)
+})
+
+t.test('every code that an ERROR can have is in the table', async (t) => {
+  const table = new Set([...text.matchAll(/^\| ([A-Z_]{4,}…?) \|/gm)].map(([, code]) => code))
+  for (const code of [
+    'WORKER_ERROR',
+    'NO_WORKER',
+    'NO_METHOD',
+    'RESULT_NOT_ENCODABLE',
+    'CREATE_FAILED',
+    'BAD_ARGUMENT',
+    'NO_JOB_KEY',
+    'WORKER_CRASHED',
+    'WORKER_STOPPED',
+    'WORKER_KEY_IN_USE',
+    'OVERLOADED',
+    'DEADLINE_EXCEEDED',
+    'CANCELLED',
+    'INVALID_ARGUMENT',
+    'STORE_…',
+    'INTERNAL',
+    'PROTOCOL',
+    'UNSUPPORTED',
+    'UNSUPPORTED_VERSION',
+    'FRAME_TOO_LARGE',
+  ]) {
+    t.ok(table.has(code), code)
+  }
+})
