@@ -1,10 +1,11 @@
 /**
  * One call on its way: what is sent, where it stands, and how it ends. It is its own envelope, its own abort
- * listener and its own timer's argument, so that a call costs one object and one promise.
+ * listener and its own entry in the list of deadlines, so that a call costs one object and one promise.
  */
 import { Cancelled, DeadlineExceeded, type Executed, type OffstageError } from '../errors.js'
 import { type Envelope, Verb } from '../wire/envelope.js'
 import type { Channel } from './channel.js'
+import { type DeadlineList, type Limited, startDeadline, stopDeadline } from './deadlines.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -13,7 +14,7 @@ export interface CallOwner {
   forget(call: Call): void
 }
 
-export class Call implements Envelope {
+export class Call implements Envelope, Limited {
   readonly verb: number
   readonly worker: string
   readonly workerKey: string
@@ -43,12 +44,14 @@ export class Call implements Envelope {
   sent = false
   /** The caller's timeout; `timeout` is what was left of it when the call was written. */
   limit = -1
-  /** When the time to answer is up, and when the time to find a server is; monotonic milliseconds. */
+  /** When the time to answer is up, and when the time to find a server is (0: it did not wait); monotonic ms. */
   deadline = Number.POSITIVE_INFINITY
   waitUntil = 0
+  earlier: Limited | undefined = undefined
+  later: Limited | undefined = undefined
+  list: DeadlineList | undefined = undefined
 
   #owner: CallOwner | undefined = undefined
-  #timer: NodeJS.Timeout | undefined = undefined
   #resolve: Resolve = never
   #reject: Reject = never
 
@@ -66,8 +69,8 @@ export class Call implements Envelope {
     this.#resolve = captured
     this.#reject = capturedReject
     if (this.limit >= 0) {
-      this.deadline = performance.now() + this.limit
-      this.#timer = setTimeout(expire, this.limit, this)
+      this.timeout = this.limit
+      startDeadline(this)
     }
     this.signal?.addEventListener('abort', this, { once: true })
     return promise
@@ -100,6 +103,11 @@ export class Call implements Envelope {
     this.fail(error)
   }
 
+  expire(): void {
+    const facts = { executed: this.executed }
+    this.abandon(new DeadlineExceeded(`no answer of ${this.title} within ${this.limit} ms`, facts))
+  }
+
   /** The abort listener. */
   handleEvent(): void {
     this.abandon(cancelled(this, this.signal!))
@@ -113,7 +121,7 @@ export class Call implements Envelope {
   }
 
   #settle(): void {
-    clearTimeout(this.#timer)
+    if (this.list !== undefined) stopDeadline(this)
     this.signal?.removeEventListener('abort', this)
     this.channel = undefined
   }
@@ -130,10 +138,6 @@ let capturedReject: Reject = never
 function capture(resolve: Resolve, reject: Reject): void {
   captured = resolve
   capturedReject = reject
-}
-
-function expire(call: Call): void {
-  call.abandon(new DeadlineExceeded(`no answer of ${call.title} within ${call.limit} ms`, { executed: call.executed }))
 }
 
 export function cancelled(call: Call, signal: AbortSignal): Cancelled {

@@ -124,7 +124,7 @@ export class Channel {
   #write(connection: Connection, call: Call, corr: number): void {
     const { payload } = call
     const { out } = connection
-    if (call.deadline !== Number.POSITIVE_INFINITY) {
+    if (call.waitUntil !== 0 && call.limit >= 0) {
       call.timeout = Math.max(0, Math.ceil(call.deadline - performance.now()))
     }
     const largest = envelopeBound(call) + payload.length

@@ -88,7 +88,7 @@ t.test('calls that ended leave no timers and no listeners behind', async (t) => 
   server.script = () => {}
   const open = Array.from({ length: 50 }, () => worker.x!(options))
   t.equal(getEventListeners(controller.signal, 'abort').length, 50)
-  t.equal(timers(), before + 50)
+  t.equal(timers(), before + 1, 'one timer for all deadlines of one length')
   controller.abort()
   for (const outcome of await Promise.allSettled(open)) t.equal(outcome.status, 'rejected')
   t.equal(getEventListeners(controller.signal, 'abort').length, 0)
@@ -103,4 +103,27 @@ t.test('a deadline in the outbox counts from the call, and an abort before it le
   await t.rejects(call, { name: 'Cancelled', executed: 'maybe' })
   await server.until(() => server.cancels.length === 1)
   t.equal(server.received.length, 1, 'it was in the outbox, so it went, and the CANCEL behind it')
+})
+
+t.test('deadlines of many lengths expire in their order, each at its time', async (t) => {
+  const { worker } = await connected(t, (call) => {
+    if (call.arg === 'answer') call.result(1)
+  })
+  const began = performance.now()
+  const ended: number[] = []
+  const wait = async (timeout: number) => {
+    await t.rejects(worker.x!({ timeout }), { name: 'DeadlineExceeded' })
+    const took = performance.now() - began
+    if (took < timeout - 1) t.fail(`${timeout} ms ended after ${took}`)
+    ended.push(timeout)
+  }
+  const list = [90, 30, 60, 30, 90, 150, 60]
+  const waits = list.map(wait)
+  for (const timeout of list) await worker.x!({ timeout, arg: 'answer' })
+  await Promise.all(waits)
+  t.same(
+    ended,
+    [...list].sort((a, b) => a - b),
+  )
+  await t.rejects(worker.x!({ timeout: 30 }), { name: 'DeadlineExceeded' }, 'a length may be used again')
 })
