@@ -1,0 +1,45 @@
+/**
+ * What each row has to reach. A ratio is judged against a floor measured in the same run. A
+ * multiple of a peer is judged against that peer's figure as it was measured when the target was set, on
+ * another machine: it is quoted here, not measured.
+ */
+import type { Result } from './result.js'
+
+type Target =
+  | { readonly floor: string; readonly atLeast: number }
+  | { readonly floor: string; readonly atMost: number }
+  | { readonly peer: string; readonly quoted: number; readonly times: number }
+
+const TARGETS: Readonly<Record<string, Target>> = {
+  'durable enqueue, 1 in flight': { floor: 'fdatasync loop', atLeast: 0.6 },
+  'durable enqueue, 64 in flight': { peer: 'BullMQ', quoted: 13_800, times: 3 },
+  'durable enqueue, 1024 in flight': { peer: 'BullMQ', quoted: 16_000, times: 5 },
+  'durable enqueue, 500 a call': { peer: 'graphile-worker', quoted: 44_800, times: 4 },
+  'drain no-op jobs, concurrency 100': { peer: 'graphile-worker', quoted: 14_000, times: 3 },
+  'sync call, 1 in flight, p50': { floor: 'bare echo', atMost: 1.3 },
+  'sync call, 64 in flight': { floor: 'bare echo', atLeast: 0.7 },
+}
+
+export interface Verdict {
+  readonly target: string
+  /** The target rests on a figure that this run did not measure. */
+  readonly quoted: boolean
+  readonly reached: boolean
+}
+
+export function judge(result: Result): Verdict | undefined {
+  const target = TARGETS[result.row]
+  if (target === undefined) return undefined
+  if ('peer' in target) {
+    const least = target.quoted * target.times
+    const text = `≥ ${(least / 1000).toFixed(1)}k/s (${target.times} × ${target.peer})`
+    return { target: text, quoted: true, reached: result.ours.median >= least }
+  }
+  const floor = result.floors.find(({ name }) => name === target.floor)
+  if (floor === undefined) throw new Error(`${result.row} was measured without its floor ${target.floor}`)
+  const [text, reached] =
+    'atLeast' in target
+      ? [`≥ ${target.atLeast} × ${target.floor}`, floor.ratio.median >= target.atLeast]
+      : [`≤ ${target.atMost} × ${target.floor}`, floor.ratio.median <= target.atMost]
+  return { target: text, quoted: false, reached }
+}

@@ -1,0 +1,3 @@
+import { drainWorker } from '../drain_worker.js'
+
+export default drainWorker(100)
