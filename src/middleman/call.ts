@@ -4,7 +4,6 @@
  */
 import { Cancelled, DeadlineExceeded, type Executed, type OffstageError } from '../errors.js'
 import { type Envelope, Verb } from '../wire/envelope.js'
-import type { Channel } from './channel.js'
 import { type DeadlineList, type Limited, startDeadline, stopDeadline } from './deadlines.js'
 
 const NOTHING = new Uint8Array(0)
@@ -12,6 +11,12 @@ const NOTHING = new Uint8Array(0)
 /** Who has a call while it is not on a channel. */
 export interface CallOwner {
   forget(call: Call): void
+}
+
+/** The connection that a call was written to. */
+export interface Carrier {
+  /** The answer is not wanted any more. */
+  cancel(call: Call): void
 }
 
 export class Call implements Envelope, Limited {
@@ -36,8 +41,8 @@ export class Call implements Envelope, Limited {
   signal: AbortSignal | undefined = undefined
 
   corr = 0
-  /** The channel that has written it and waits for the answer. */
-  channel: Channel | undefined = undefined
+  /** Who has written it and waits for the answer. */
+  channel: Carrier | undefined = undefined
   /** `Connection.flushes` when it was put into the outbox. */
   writtenAt = 0
   /** It may have reached a server, on an earlier channel. */

@@ -12,7 +12,7 @@ import { copyBytes, FrameType, frameName, HEADER_BYTES, MAX_CORR, writeHeader } 
 import { foreignServer, readHello, writePreamble } from '../wire/handshake.js'
 import { HANDSHAKE_MAX_BODY } from '../wire/limits.js'
 import type { Address } from './addresses.js'
-import type { Call } from './call.js'
+import type { Call, Carrier } from './call.js'
 
 export interface ChannelOwner {
   /** The server takes calls. */
@@ -30,7 +30,7 @@ export interface ChannelOptions {
   readonly maxCorr?: number
 }
 
-export class Channel {
+export class Channel implements Carrier {
   readonly address: Address
   readonly #owner: ChannelOwner
   readonly #pending = new Map<number, Call>()

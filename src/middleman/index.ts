@@ -30,6 +30,7 @@ export type {
   Enqueued,
   EnqueueOptions,
   InstanceMethods,
+  JobOptions,
   MethodOptions,
   NewWorkerOptions,
   RequestOptions,

@@ -120,7 +120,7 @@ function makeMethod(target: Target, name: string): Method {
 }
 
 /** `asyncSomeTask` and `async_some_task` ask for the methods `someTask` and `some_task`, and so on. */
-export function parseName(name: string): { verb: number; method: string } {
+function parseName(name: string): { verb: number; method: string } {
   const match = /^(async|enq|deq)(?:_(.+)|(\p{Lu}.*))$/su.exec(name)
   if (match === null) return { verb: Verb.CALL, method: name }
   const verb = match[1] === 'async' ? Verb.ASYNC : match[1] === 'enq' ? Verb.ENQUEUE : Verb.DEQUEUE

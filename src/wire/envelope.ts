@@ -25,7 +25,7 @@ export const Verb = {
   ENQUEUE_MANY: 10,
 } as const
 
-export const LAST_VERB = 10
+const LAST_VERB = 10
 
 const Key = {
   VERB: 0,

@@ -11,7 +11,7 @@ import { FrameType } from './frame.js'
 import { HANDSHAKE_MAX_BODY, HARD_MAX_BODY } from './limits.js'
 
 export const PREAMBLE_BYTES = 8
-export const VERSION = 1
+const VERSION = 1
 const MAGIC = Buffer.from('OFFS', 'latin1')
 
 export interface Hello {
