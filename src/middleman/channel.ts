@@ -165,7 +165,7 @@ export class Channel implements Carrier {
         frame: (type, _flags, corr, bytes, start, end) => this.#frame(type, corr, bytes, start, end),
         close: (error) => this.#end(error ?? new ConnectionError(`${this.address.text} ended the connection`)),
       },
-      { keepReading: true },
+      { client: true },
     )
   }
 

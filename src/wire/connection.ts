@@ -5,7 +5,8 @@
  * `PAUSE_READING_ABOVE` bytes wait for a slow reader, nothing more is read from it.
  */
 import type { Socket } from 'node:net'
-import { ConnectionError, Overloaded, ProtocolError } from '../errors.js'
+import { ConnectionError, OffstageError, Overloaded, ProtocolError } from '../errors.js'
+import { encodeFailure } from './failure.js'
 import { type FrameHandler, FrameReader, FrameType } from './frame.js'
 import { HEARTBEAT_INTERVAL, LINGER, PAUSE_READING_ABOVE, SLOW_READER_ABOVE, SLOW_READER_AFTER } from './limits.js'
 import { Outbox } from './outbox.js'
@@ -23,10 +24,10 @@ export interface ConnectionEvents {
 
 export interface ConnectionOptions {
   /**
-   * Read on whatever waits to be sent. One of the two sides has to (the client does): if both stopped reading
-   * until the other had read, neither ever would.
+   * This is the client's side. It reads on whatever waits to be sent: if both sides stopped reading until the
+   * other had read, neither ever would. And it does not explain itself before it ends the connection.
    */
-  keepReading?: boolean
+  client?: boolean
 }
 
 export class Connection {
@@ -37,7 +38,7 @@ export class Connection {
   #error: Error | undefined
   #closed = false
   #flushing = false
-  readonly #keepReading: boolean
+  readonly #client: boolean
   #paused = false
   #pausedAt = 0
   /** PINGs since bytes last arrived, and when the latest was sent. */
@@ -50,7 +51,7 @@ export class Connection {
 
   constructor(socket: Socket, maxBody: number, events: ConnectionEvents, options: ConnectionOptions = {}) {
     this.#socket = socket
-    this.#keepReading = options.keepReading ?? false
+    this.#client = options.client ?? false
     this.#events = events
     this.out = new Outbox(() => this.#schedule())
     this.#reader = new FrameReader({ maxBody }, (type, flags, corr, bytes, start, end) => {
@@ -89,8 +90,10 @@ export class Connection {
     this.heardAt = performance.now()
     try {
       this.#reader.push(chunk)
-    } catch (error) {
-      this.fail(error instanceof Error ? error : new ProtocolError(String(error)))
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new ProtocolError(String(thrown))
+      if (!this.#client && !this.#closed) this.#explain(error)
+      this.fail(error)
     }
   }
 
@@ -152,6 +155,13 @@ export class Connection {
     else this.#socket.unref()
   }
 
+  /** Tells a client why its connection ends. */
+  #explain(error: Error): void {
+    const known = error instanceof ProtocolError
+    const reason = known ? error : new OffstageError('INTERNAL', 'the server made a mistake', { executed: 'maybe' })
+    this.out.frame(FrameType.ERROR, 0, 0, encodeFailure(reason))
+  }
+
   /**
    * Ends our half and goes on reading until the peer has ended its own: closing a socket with bytes unread makes
    * the kernel throw away what the peer has not read yet, and that is often the error that says why.
@@ -195,7 +205,7 @@ export class Connection {
       for (const piece of pieces) socket.write(piece)
       socket.uncork()
     }
-    if (!this.#paused && !this.#keepReading && socket.writableLength > PAUSE_READING_ABOVE) {
+    if (!this.#paused && !this.#client && socket.writableLength > PAUSE_READING_ABOVE) {
       this.#paused = true
       this.#pausedAt = performance.now()
       socket.pause()

@@ -3,6 +3,7 @@ import { createServer, connect as netConnect, type Server, type Socket } from 'n
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { Connection } from '#offstage/wire/connection.js'
+import { decodeFailure } from '#offstage/wire/failure.js'
 import { FrameType } from '#offstage/wire/frame.js'
 import { HEARTBEAT_INTERVAL, PAUSE_READING_ABOVE, SLOW_READER_ABOVE, SLOW_READER_AFTER } from '#offstage/wire/limits.js'
 
@@ -10,6 +11,8 @@ interface Side {
   socket: Socket
   connection: Connection
   frames: { type: number; corr: number; length: number }[]
+  /** Of the same frames, when they are short. */
+  bodies: Buffer[]
   closes: (Error | undefined)[]
   /** Resolves when the close event has come. */
   closed: Promise<Error | undefined>
@@ -22,6 +25,7 @@ function side(socket: Socket, maxBody = 100 << 20, onFrame?: (self: Side, corr: 
   const self: Side = {
     socket,
     frames: [],
+    bodies: [],
     closes: [],
     connection: undefined as unknown as Connection,
     closed: undefined as unknown as Promise<Error | undefined>,
@@ -33,8 +37,9 @@ function side(socket: Socket, maxBody = 100 << 20, onFrame?: (self: Side, corr: 
   }
   self.closed = new Promise((resolve) => {
     self.connection = new Connection(socket, maxBody, {
-      frame(type, _flags, corr, _bytes, start, end) {
+      frame(type, _flags, corr, bytes, start, end) {
         self.frames.push({ type, corr, length: end - start })
+        if (end - start < 1000) self.bodies.push(Buffer.from(bytes.subarray(start, end)))
         onFrame?.(self, corr)
         for (const look of watchers.splice(0)) look()
       },
@@ -149,7 +154,7 @@ t.test('a peer that leaves very much unread for long is cut off', async (t) => {
   t.ok(b.socket.destroyed)
 })
 
-t.test('a side that keeps reading does so whatever waits to be sent', async (t) => {
+t.test('a client reads on whatever waits to be sent', async (t) => {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -160,7 +165,7 @@ t.test('a side that keeps reading does so whatever waits to be sent', async (t) 
     peer.destroy()
     server.close()
   })
-  const client = new Connection(socket, 1000, { frame() {}, close() {} }, { keepReading: true })
+  const client = new Connection(socket, 1000, { frame() {}, close() {} }, { client: true })
   peer.pause()
   client.out.frame(FrameType.CALL, 0, 1, Buffer.alloc(PAUSE_READING_ABOVE + (8 << 20)))
   await nextTurn()
@@ -176,6 +181,8 @@ t.test('a broken frame ends the connection once, with the reason', async (t) => 
   t.ok(b.connection.closed)
   a.socket.write(Buffer.from('000000010400000000000001a0', 'hex'))
   t.equal(await a.closed, undefined, 'the other side sees an orderly end')
+  t.match(a.frames, [{ type: FrameType.ERROR, corr: 0 }], 'and an ERROR that says why')
+  t.equal(decodeFailure(a.bodies[0]!).code, 'UNSUPPORTED')
   await (b.socket.destroyed ? undefined : once(b.socket, 'close'))
   t.equal(b.closes.length, 1)
   t.same(b.frames, [])
@@ -198,6 +205,12 @@ t.test('an error in the owner ends the connection instead of the process', async
   })
   a.connection.out.frame(FrameType.CALL, 0, 1, Buffer.alloc(1))
   t.match(await b.closed, { name: 'TypeError', message: 'a bug' })
+  await a.closed
+  t.match(
+    decodeFailure(a.bodies[0]!),
+    { code: 'INTERNAL', message: /the server made a mistake/ },
+    'without its details',
+  )
 })
 
 t.test('the last frame arrives even when the sender ends with bytes unread', async (t) => {
