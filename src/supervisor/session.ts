@@ -113,6 +113,9 @@ export class Session implements Caller {
     this.#lastCorr = corr
     if (this.#leaving) return // GOAWAY told the client that this call is safe to send elsewhere
     const envelope = readEnvelope(bytes, start, end)
+    if (envelope.jobId !== 0 || envelope.attempt !== 0) {
+      throw new ProtocolError('the envelope has keys from 64 on, which say that a job of the queue is running')
+    }
     // The receive buffer is reused: the call, and a job's argument, live longer than it does.
     const body = Buffer.from(bytes.subarray(start, end))
     envelope.payloadAt -= start
