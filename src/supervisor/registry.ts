@@ -7,11 +7,11 @@ import type { WorkerInfo } from '../actors/actor-options.js'
 import type { WorkerDescription } from '../actors/description.js'
 import type { WorkerSettings } from '../actors/settings.js'
 import { ConfigurationError, InvalidArgument, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
+import type { ResultStore } from '../persistence/results/memory.js'
 import type { QueueName } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import type { WorkerOverrides } from './config.js'
 import type { Logger } from './log.js'
-import type { ResultStore } from './tmp-results.js'
 
 export interface RegistryOptions {
   readonly overrides: ReadonlyMap<string, WorkerOverrides>

@@ -4,6 +4,7 @@
  * `docs/PROTOCOL.md` has the table of verbs, with their envelope fields and answers.
  */
 import { InvalidArgument, NoJobKey, OffstageError, ProtocolError, StoreError } from '../errors.js'
+import type { ResultStore } from '../persistence/results/memory.js'
 import type { Enqueued, JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
@@ -12,7 +13,6 @@ import type { Caller } from './caller.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
-import type { ResultStore } from './tmp-results.js'
 import { Unanswered } from './unanswered.js'
 
 const NULL = Uint8Array.of(0xf6)
@@ -113,7 +113,7 @@ export class Service {
     this.#registry.checkWorker(e.worker)
     const { results } = this.#options
     if (value.length === 0) results.delete(e.worker, e.workerKey, e.jobKey)
-    else results.set(e.worker, e.workerKey, e.jobKey, Uint8Array.from(value))
+    else results.set(e.worker, e.workerKey, e.jobKey, value)
     this.#registry.find(e.worker, e.workerKey)?.setCache(e.jobKey, value.length === 0 ? undefined : value)
     caller.answer(corr, TRUE)
   }

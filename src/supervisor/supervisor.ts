@@ -6,6 +6,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { createTask, type ScheduledTask } from 'node-cron'
+import { ConfigurationError, OffstageError } from '../errors.js'
+import { openJournal } from '../persistence/journal/open.js'
+import { ResultStore } from '../persistence/results/memory.js'
 import type { JobStore } from '../persistence/store.js'
 import type { Config } from './config.js'
 import { Dispatcher } from './dispatcher.js'
@@ -15,8 +18,6 @@ import { Registry } from './registry.js'
 import { Schedules } from './schedules.js'
 import { Service } from './service.js'
 import { Session } from './session.js'
-import { openJournal } from './tmp-journal.js'
-import { ResultStore } from './tmp-results.js'
 import { findWorkerFiles, isFolder } from './worker-files.js'
 
 /** Milliseconds between two looks at who has fallen silent. */
@@ -189,12 +190,20 @@ async function build(
   return { config, log, registry, store, dispatcher, schedules, service }
 }
 
-function openStore(config: Config, log: Logger): Promise<JobStore> {
-  return openJournal({
-    dir: config.data,
-    log,
-    backoff: { firstDelay: config.retry_delay * 1_000, maxDelay: config.retry_max_delay * 1_000 },
-  })
+async function openStore(config: Config, log: Logger): Promise<JobStore> {
+  try {
+    return await openJournal({
+      dir: config.data,
+      log,
+      backoff: { first: config.retry_delay * 1_000, max: config.retry_max_delay * 1_000 },
+    })
+  } catch (cause) {
+    if (cause instanceof OffstageError) throw cause
+    throw new ConfigurationError(
+      `the data folder ${config.data} cannot be used: ${(cause as Error).message}; name another one with --data`,
+      { cause },
+    )
+  }
 }
 
 /** A folder that was asked for must exist; the default one may be missing, and then no worker is loaded. */
