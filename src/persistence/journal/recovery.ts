@@ -44,7 +44,7 @@ export function recover(options: RecoveryOptions, state: QueueState): JournalEnd
   const end = new SegmentReader(options, newest, damaged.length > 0, replay).read(segments)
   replay.end(clock())
   // Only now, when the journal is known to be whole, is anything changed.
-  for (const name of names) if (name.endsWith(TEMPORARY)) system.remove(`${folder}/${name}`)
+  clearTemporary(system, folder, names)
   const manifest = { ...newest, epoch: newest.epoch + 1, lastSegment: end.segment, clean: false }
   if (end.tail !== undefined) keepValidPrefix(options, end.tail)
   writeManifest(system, folder, manifest)
@@ -203,13 +203,19 @@ class SegmentReader {
       system.makeFolder(quarantine)
       system.syncFolder(folder)
     }
+    const there = system.list(quarantine) ?? []
+    clearTemporary(system, quarantine, there)
     const name = `${path.slice(path.lastIndexOf('/') + 1)}-${end.offset}-${clock()}`
-    if (!(system.list(quarantine) ?? []).includes(name)) createWhole(system, quarantine, name, [torn])
+    if (!there.includes(name)) createWhole(system, quarantine, name, [torn])
     log.warn(
       { file: path, from: end.offset, to: end.offset + torn.length, kept: `quarantine/${name}`, reason: end.problem },
       'the last batch was cut short by a crash before it was acknowledged: dropped',
     )
   }
+}
+
+function clearTemporary(system: JournalFs, folder: string, names: readonly string[]): void {
+  for (const name of names) if (name.endsWith(TEMPORARY)) system.remove(`${folder}/${name}`)
 }
 
 /**

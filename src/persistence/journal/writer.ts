@@ -52,6 +52,11 @@ export interface WriterOptions {
   readonly clock: () => number
 }
 
+interface SealBatch {
+  readonly bytes: Uint8Array
+  readonly headCrc: number
+}
+
 /** Nothing of the batch was written: there is no room for it. The next one may fit. */
 export class Refused extends Error {}
 
@@ -175,12 +180,16 @@ export class JournalWriter {
     const segment = this.#segment + 1
     const firstSeq = this.#nextSeq
     const path = this.#path(segment, firstSeq)
-    const sealing = this.#file >= 0 && !this.#sealed
-    const prevHeadCrc = sealing ? this.#sealBatch().headCrc : this.#headCrc
+    const seal = this.#file >= 0 && !this.#sealed ? this.#sealBatch() : undefined
+    const prevHeadCrc = seal?.headCrc ?? this.#headCrc
     const uuid = this.#manifest.uuid
     const header = encodeSegmentHeader({ uuid, segment, firstSeq, prevHeadCrc, created: this.#clock() })
     const file = this.#prepare(`${path}${TEMPORARY}`, header)
-    if (sealing) this.#seal(`${path}${TEMPORARY}`, file)
+    if (seal !== undefined && !this.#seal(seal)) {
+      this.#system.close(file)
+      this.#system.remove(`${path}${TEMPORARY}`)
+      throw new Refused(`no room to end a segment in ${this.#folder}`)
+    }
     if (this.#file >= 0) this.#system.close(this.#file)
     this.#system.rename(`${path}${TEMPORARY}`, path)
     this.#system.syncFolder(this.#folder)
@@ -203,21 +212,18 @@ export class JournalWriter {
     }
   }
 
-  #seal(preparedPath: string, prepared: number): void {
-    const { bytes, headCrc } = this.#sealBatch()
-    if (!this.#tryPut([bytes])) {
-      this.#system.close(prepared)
-      this.#system.remove(preparedPath)
-      throw new Refused(`no room to end a segment in ${this.#folder}`)
-    }
+  /** False when there is no room for it; nothing has changed then. */
+  #seal({ bytes, headCrc }: SealBatch): boolean {
+    if (!this.#tryPut([bytes])) return false
     this.#offset += bytes.length
     this.#headCrc = headCrc
     this.#sealed = true
     this.#system.truncate(this.#file, this.#offset)
     this.sync()
+    return true
   }
 
-  #sealBatch(): { bytes: Uint8Array; headCrc: number } {
+  #sealBatch(): SealBatch {
     const bytes = new Uint8Array(BATCH_HEADER_BYTES + padded(RECORD_HEADER_BYTES))
     const body = bytes.subarray(BATCH_HEADER_BYTES)
     writeBare(body, 0, RecordType.SEAL, 0)

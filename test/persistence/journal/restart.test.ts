@@ -1,0 +1,112 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { ClaimedJob, JobInfo } from '#offstage/persistence/store.js'
+import { newJob } from '../../contract/job-store.js'
+import { FakeFs } from './fake-fs.js'
+import { allJobs, FAILURE, openFake } from './journals.js'
+
+const KEYS = ['1', '2', '3', '4', '5', '6']
+const WORKERS = ['a', 'b']
+
+const operation = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      op: fc.constant('enqueue' as const),
+      worker: fc.constantFrom(...WORKERS),
+      jobKeys: fc.array(fc.constantFrom(...KEYS), { minLength: 1, maxLength: 4 }),
+      delay: fc.constantFrom(0, 0, 5000),
+      priority: fc.constantFrom(-1, 0, 7),
+      maxAttempts: fc.integer({ min: 1, max: 3 }),
+      atMostOnce: fc.constantFrom(false, false, true),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('claim' as const),
+      worker: fc.constantFrom(...WORKERS),
+      limit: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      op: fc.constantFrom('finish' as const, 'fail' as const, 'crash' as const, 'release' as const, 'unclaim' as const),
+      pick: fc.nat(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: fc.constant('remove' as const),
+      worker: fc.constantFrom(...WORKERS),
+      jobKey: fc.constantFrom(...KEYS),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 3000 }) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('close' as const) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('kill' as const) }) },
+)
+
+t.test('any history, with stops and kills in between, is found again as it was', async (t) => {
+  const check = fc.asyncProperty(fc.array(operation, { maxLength: 60 }), async (history) => {
+    let system = new FakeFs()
+    let now = 1_750_000_000_000
+    const options = { segmentBytes: 1024, idleMs: 1_000_000, clock: () => now++ }
+    let store = await openFake(system, options)
+    const once = new Set<number>()
+    let held: ClaimedJob[] = []
+    for (const step of history) {
+      if (step.op === 'wait') now += step.ms
+      else if (step.op === 'enqueue') {
+        const { worker, priority, maxAttempts, atMostOnce, delay } = step
+        const more = { worker, priority, maxAttempts, atMostOnce, runAt: now + delay }
+        const results = await store.enqueue(step.jobKeys.map((key) => newJob(key, more)))
+        for (const { id, created } of results) if (created && atMostOnce) once.add(id)
+      } else if (step.op === 'claim') held.push(...(await store.claim({ ...step, workerKey: '' }, step.limit)))
+      else if (step.op === 'remove') await store.remove({ ...step, workerKey: '' }, step.jobKey)
+      else if (step.op === 'close' || step.op === 'kill') {
+        const before = await allJobs(store)
+        if (step.op === 'close') await store.close()
+        system = system.copy()
+        store = await openFake(system, options)
+        held = []
+        same(
+          await allJobs(store),
+          before.map((job) => afterRestart(job, now, once)),
+        )
+      } else if (held.length > 0) {
+        const [job] = held.splice(step.pick % held.length, 1)
+        if (step.op === 'finish') await store.finish([job!])
+        else if (step.op === 'release') await store.release(job!, { runAt: now + 100 })
+        else if (step.op === 'unclaim') await store.release(job!, { counted: false })
+        else await store.fail(job!, FAILURE, step.op === 'crash')
+      }
+    }
+  })
+  await fc.assert(check, { numRuns: 200 })
+  t.pass()
+})
+
+function afterRestart(job: JobInfo, now: number, once: Set<number>): JobInfo {
+  if (job.state === 'scheduled' && job.runAt <= now) return { ...job, state: 'ready' }
+  if (job.state !== 'active') return job
+  if (job.attempts < job.maxAttempts && !once.has(job.id)) return { ...job, state: 'ready' }
+  const message = `the supervisor stopped while attempt ${job.attempts} ran`
+  const failure = {
+    name: 'SupervisorStopped',
+    message: once.has(job.id) ? `outcome unknown: ${message}` : message,
+  }
+  return { ...job, state: 'dead', failure }
+}
+
+function same(found: JobInfo[], expected: JobInfo[]): void {
+  const [a, b] = [JSON.stringify(found, sorted), JSON.stringify(expected, sorted)]
+  if (a !== b) throw new Error(`found ${a}\nexpected ${b}`)
+}
+
+function sorted(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
