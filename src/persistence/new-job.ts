@@ -3,7 +3,7 @@ import { InvalidArgument } from '../errors.js'
 import type { NewJob } from './store.js'
 
 /** Longest worker name, worker key, method or job key, in bytes of UTF-8. */
-export const MAX_NAME_BYTES = 65_535
+const MAX_NAME_BYTES = 65_535
 
 const MAX_ATTEMPTS = 0xffff_ffff
 

@@ -9,7 +9,7 @@ interface Test {
   teardown(end: () => unknown): void
 }
 
-export interface StoreTools {
+interface StoreTools {
   clock: () => number
   random: () => number
 }
@@ -35,7 +35,7 @@ export function newJob(jobKey: string, more: Partial<NewJob> = {}): NewJob {
   }
 }
 
-export function keysOf(jobs: readonly { jobKey: string }[]): string[] {
+function keysOf(jobs: readonly { jobKey: string }[]): string[] {
   return jobs.map((job) => job.jobKey)
 }
 

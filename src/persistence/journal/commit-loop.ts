@@ -12,13 +12,13 @@ import { type JournalWriter, Refused } from './writer.js'
  */
 export type Report = number | RefusedReport | FailedReport | 'closed'
 
-export interface RefusedReport {
+interface RefusedReport {
   readonly refused: string
   /** All records up to this one that were not reported durable were not stored. */
   readonly upTo: number
 }
 
-export interface FailedReport {
+interface FailedReport {
   /** The disk failed: nothing after the last durable record is certain, and nothing more is written. */
   readonly failed: string
 }

@@ -7,9 +7,9 @@
  */
 import { crc32 } from 'node:zlib'
 
-export const FORMAT = 1
+const FORMAT = 1
 
-export const SEGMENT_MAGIC = 0x4753_464f // "OFSG"
+const SEGMENT_MAGIC = 0x4753_464f // "OFSG"
 export const BATCH_MAGIC = 0x4254_464f // "OFTB"
 
 export const SEGMENT_HEADER_BYTES = 64

@@ -11,8 +11,8 @@ const MAGIC = 0x4d53_464f // "OFSM"
 const MANIFEST_FORMAT = 1
 const CLEAN = 1
 
-export const MANIFEST_BYTES = 128
-export const MANIFEST_SLOTS = ['MANIFEST.a', 'MANIFEST.b'] as const
+const MANIFEST_BYTES = 128
+const MANIFEST_SLOTS = ['MANIFEST.a', 'MANIFEST.b'] as const
 
 export interface Manifest {
   /** Grows with every write; odd ones stand in slot b. */

@@ -43,3 +43,14 @@ export function batchOffsets(bytes: Buffer): number[] {
   }
   return offsets
 }
+
+/** For property tests, where an assertion per run would be too many. */
+export function equal(found: unknown, expected: unknown): void {
+  const [a, b] = [JSON.stringify(found, sorted), JSON.stringify(expected, sorted)]
+  if (a !== b) throw new Error(`found ${a}\nexpected ${b}`)
+}
+
+function sorted(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) return value
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+}

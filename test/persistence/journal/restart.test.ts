@@ -3,7 +3,7 @@ import t from 'tap'
 import type { ClaimedJob, JobInfo } from '#offstage/persistence/store.js'
 import { newJob } from '../../contract/job-store.js'
 import { FakeFs } from './fake-fs.js'
-import { allJobs, FAILURE, openFake } from './journals.js'
+import { allJobs, equal, FAILURE, openFake } from './journals.js'
 
 const KEYS = ['1', '2', '3', '4', '5', '6']
 const WORKERS = ['a', 'b']
@@ -72,7 +72,7 @@ t.test('any history, with stops and kills in between, is found again as it was',
         system = system.copy()
         store = await openFake(system, options)
         held = []
-        same(
+        equal(
           await allJobs(store),
           before.map((job) => afterRestart(job, now, once)),
         )
@@ -99,14 +99,4 @@ function afterRestart(job: JobInfo, now: number, once: Set<number>): JobInfo {
     message: once.has(job.id) ? `outcome unknown: ${message}` : message,
   }
   return { ...job, state: 'dead', failure }
-}
-
-function same(found: JobInfo[], expected: JobInfo[]): void {
-  const [a, b] = [JSON.stringify(found, sorted), JSON.stringify(expected, sorted)]
-  if (a !== b) throw new Error(`found ${a}\nexpected ${b}`)
-}
-
-function sorted(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
