@@ -23,7 +23,7 @@ import { drainRows } from './rows/drain.js'
 import { enqueueRows } from './rows/enqueue.js'
 
 const FULL: Plan = { warmUpMs: 1500, roundMs: 700, rounds: 7 }
-const QUICK: Plan = { warmUpMs: 150, roundMs: 150, rounds: 3 }
+const QUICK: Plan = { warmUpMs: 150, roundMs: 100, rounds: 3 }
 
 const { values } = parseArgs({
   options: {
