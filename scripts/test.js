@@ -58,7 +58,7 @@ function run(file) {
   tally(parser, [], counts, problems)
   const child = spawn(process.execPath, ['--enable-source-maps', join(TESTS, file)], {
     cwd: root,
-    env: { ...process.env, NODE_V8_COVERAGE: COVERAGE },
+    env: { ...process.env, NODE_V8_COVERAGE: COVERAGE, TAP_TIMEOUT: String(PATIENCE / 1_000) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE)
