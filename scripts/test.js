@@ -7,7 +7,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { build, install, root } from './setup.js'
 
 install()
@@ -114,9 +114,7 @@ function tally(parser, path, counts, problems) {
 }
 
 function reportCoverage() {
-  const c8 = join(root, 'node_modules/c8/bin/c8.js')
-  const args = ['report', `--temp-directory=${relative(root, COVERAGE)}`, '--include=dist/**', '--include=src/**']
-  const { status } = spawnSync(process.execPath, [c8, ...args, '--exclude-after-remap', '--reporter=text-summary'], {
+  const { status } = spawnSync('npm', ['run', '--silent', 'coverage'], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   })

@@ -8,7 +8,7 @@ import { parseDocument } from 'yaml'
 import { ConfigurationError } from '../errors.js'
 
 /** Looked for in this order in the working directory. */
-export const CONFIG_NAMES = ['offstage.yml', 'config/offstage.yml', 'config/backgroundrb.yml'] as const
+const CONFIG_NAMES = ['offstage.yml', 'config/offstage.yml', 'config/backgroundrb.yml'] as const
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

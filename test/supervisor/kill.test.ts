@@ -26,8 +26,7 @@ t.test('kill -9 with 64 enqueues in flight, 20 times: every acknowledged job is 
     const lane = async () => {
       while (killed === undefined) {
         const jobKey = `${round}:${next++}`
-        const answer = await worker.enqRecord({ arg: jobKey, jobKey })
-        t.ok(answer.created, jobKey)
+        await worker.enqRecord({ arg: jobKey, jobKey })
         acknowledged.add(jobKey)
         inRound++
         if (inRound === enough(round)) killed = server.kill()

@@ -41,6 +41,8 @@ export class Server {
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.errors += text
     })
+    // A test that fails must not leave it running.
+    process.once('exit', () => child.kill('SIGKILL'))
     child.once('exit', () => {
       for (const wake of this.#waiting) wake()
     })
