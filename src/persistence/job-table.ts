@@ -44,6 +44,13 @@ export class JobTable {
     if (page !== this.#newest) this.#dropIfEmpty(page)
   }
 
+  /** All jobs, in the order of ids. */
+  each(visit: (job: Job) => void): void {
+    for (const number of this.#numbers()) {
+      for (const job of this.#pages.get(number)?.jobs ?? []) if (job !== undefined) visit(job)
+    }
+  }
+
   /** The jobs with an id above `after`, in the order of ids. */
   *above(after: number): Generator<Job> {
     for (const number of this.#numbers()) {

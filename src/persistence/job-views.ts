@@ -2,6 +2,11 @@
 import type { Job } from './job.js'
 import type { ClaimedJob, JobFilter, JobInfo } from './store.js'
 
+function payloadOf({ payload, payloadStart, payloadEnd }: Job): Uint8Array {
+  const all = payloadStart === 0 && payloadEnd === payload.length
+  return all ? payload : payload.subarray(payloadStart, payloadEnd)
+}
+
 export function claimedJob(job: Job): ClaimedJob {
   return {
     id: job.id,
@@ -10,7 +15,7 @@ export function claimedJob(job: Job): ClaimedJob {
     workerKey: job.queue.workerKey,
     method: job.method,
     jobKey: job.jobKey,
-    payload: job.payload,
+    payload: payloadOf(job),
     runAt: job.runAt,
     priority: job.priority,
     maxAttempts: job.maxAttempts,

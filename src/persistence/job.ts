@@ -21,7 +21,10 @@ export interface Job {
   readonly queue: JobQueue
   readonly method: string
   readonly jobKey: string
-  payload: Uint8Array
+  /** Holds the argument from `payloadStart` to `payloadEnd`; recovered jobs share larger pieces of memory. */
+  readonly payload: Uint8Array
+  readonly payloadStart: number
+  readonly payloadEnd: number
   runAt: number
   readonly priority: number
   readonly maxAttempts: number
@@ -53,13 +56,22 @@ export interface JobQueue extends QueueName {
   gained: boolean
 }
 
-export function createJob(job: NewJob, id: number, queue: JobQueue, enqueuedAt: number): Job {
+export function createJob(
+  job: NewJob,
+  id: number,
+  queue: JobQueue,
+  enqueuedAt: number,
+  payloadStart = 0,
+  payloadEnd = job.payload.length,
+): Job {
   return {
     id,
     queue,
     method: job.method,
     jobKey: job.jobKey,
     payload: job.payload,
+    payloadStart,
+    payloadEnd,
     runAt: job.runAt,
     priority: job.priority,
     maxAttempts: job.maxAttempts,

@@ -9,6 +9,14 @@ import { attemptsLeft, outcomeUnknown } from './queue.js'
 import type { QueueState } from './queue-state.js'
 import type { NewJob } from './store.js'
 
+/** A job as it is read back. Nothing keeps the object itself, so that one can serve for all. */
+export interface ReplayedJob extends NewJob {
+  readonly enqueuedAt: number
+  /** The argument's place in `payload`. */
+  readonly payloadStart: number
+  readonly payloadEnd: number
+}
+
 export class Replay {
   readonly #state: QueueState
 
@@ -17,10 +25,10 @@ export class Replay {
   }
 
   /** False when another unfinished job has the key: no history of ours holds that. */
-  enqueued(job: NewJob, id: number, enqueuedAt: number): boolean {
+  enqueued(job: ReplayedJob, id: number): boolean {
     const queue = this.#state.ensure(job.worker, job.workerKey)
     if (queue.keys.has(job.jobKey)) return false
-    const stored = createJob(job, id, queue, enqueuedAt)
+    const stored = createJob(job, id, queue, job.enqueuedAt, job.payloadStart, job.payloadEnd)
     stored.state = 'ready'
     queue.keys.set(job.jobKey, stored)
     this.#state.jobs.set(stored)
@@ -56,12 +64,12 @@ export class Replay {
   /** Whoever ran a job that is still active is gone: the job is a suspect, or dead. */
   end(now: number): void {
     const state = this.#state
-    for (const job of state.jobs.above(0)) {
+    state.jobs.each((job) => {
       const target = job.state === 'active' ? afterCrash(job) : job.state
       if (target === 'dead') state.freeKey(job)
       job.state = 'storing'
       state.move(job, target === 'dead' ? 'dead' : job.runAt <= now ? 'ready' : 'scheduled')
-    }
+    })
     state.dropEmptyQueues()
     state.takeGained()
   }

@@ -82,10 +82,13 @@ function after(parts: readonly Uint8Array[], taken: number): Uint8Array[] {
   return left
 }
 
-export function readWhole(system: JournalFs, path: string): Buffer {
+/** `target`, when it is long enough, takes the bytes: fresh memory costs more than the reading. */
+export function readWhole(system: JournalFs, path: string, target?: Buffer): Buffer {
   const file = system.open(path, 'read')
   try {
-    const bytes = Buffer.allocUnsafeSlow(system.size(file))
+    const size = system.size(file)
+    const bytes =
+      target !== undefined && target.length >= size ? target.subarray(0, size) : Buffer.allocUnsafeSlow(size)
     let at = 0
     while (at < bytes.length) {
       const read = system.read(file, bytes.subarray(at), at)

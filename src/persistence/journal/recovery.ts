@@ -101,6 +101,8 @@ class SegmentReader {
   /** The newest manifest may be lost, so that this one's word is not the last. */
   readonly #outdated: boolean
   readonly #records: RecordReplay
+  /** One segment after the other is read into it. */
+  #buffer: Buffer = Buffer.alloc(0)
 
   constructor(options: RecoveryOptions, manifest: Manifest, outdated: boolean, replay: Replay) {
     this.#options = options
@@ -126,7 +128,8 @@ class SegmentReader {
   #segment(file: SegmentFile, before: ReadEnd, isLast: boolean): ReadEnd {
     const { system, folder } = this.#options
     const path = `${folder}/${file.name}`
-    const bytes = readWhole(system, path)
+    const bytes = readWhole(system, path, this.#buffer)
+    if (bytes.length > this.#buffer.length) this.#buffer = bytes
     const header = decodeSegmentHeader(bytes, this.#manifest.uuid, file.segment)
     if (header === undefined) throw corrupt(path, 0, 'no valid segment header of this journal')
     const first = file.segment === this.#manifest.firstSegment

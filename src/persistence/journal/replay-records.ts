@@ -58,8 +58,8 @@ export class RecordReplay {
     }
     switch (type) {
       case RecordType.ENQ: {
-        const { job, enqueuedAt } = this.#jobs.read(bytes, view, at + RECORD_HEADER_BYTES, end, flags)
-        if (!this.#replay.enqueued(job, id, enqueuedAt)) {
+        const job = this.#jobs.read(bytes, view, at + RECORD_HEADER_BYTES, end, flags)
+        if (!this.#replay.enqueued(job, id)) {
           throw new BadRecord(at, `job ${id} has the key of another unfinished job`)
         }
         break
@@ -90,9 +90,9 @@ export class RecordReplay {
   /** The job as it was then; what was known of it before is replaced. */
   #full(bytes: Buffer, view: DataView, at: number, end: number, id: number): void {
     const { attempts, state, suspect, failure, jobAt } = readFull(bytes, at)
-    const { job, enqueuedAt } = this.#jobs.read(bytes, view, jobAt, end, recordFlags(bytes, at))
+    const job = this.#jobs.read(bytes, view, jobAt, end, recordFlags(bytes, at))
     this.#replay.gone(id)
-    if (!this.#replay.enqueued(job, id, enqueuedAt)) {
+    if (!this.#replay.enqueued(job, id)) {
       throw new BadRecord(at, `job ${id} has the key of another unfinished job`)
     }
     const settlement: Settlement = {

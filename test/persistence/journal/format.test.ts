@@ -26,6 +26,7 @@ import {
 } from '#offstage/persistence/journal/record-write.js'
 import { segmentFiles, segmentName } from '#offstage/persistence/journal/segment.js'
 import { JournalWriter } from '#offstage/persistence/journal/writer.js'
+import type { ReplayedJob } from '#offstage/persistence/replay.js'
 import type { NewJob } from '#offstage/persistence/store.js'
 import { FakeFs } from './fake-fs.js'
 import { allJobs, DIR, equal, openFake } from './journals.js'
@@ -61,6 +62,10 @@ const failure = fc.oneof(
   fc.record({ name: text, message: text, stack: text }),
 )
 
+function asEnqueued({ payloadStart, payloadEnd, ...job }: ReplayedJob) {
+  return { ...job, payload: Buffer.from(job.payload.subarray(payloadStart, payloadEnd)) }
+}
+
 /** A target whose bytes around the record show when something is written outside it. */
 function target(bytes: number) {
   const buffer = Buffer.alloc(bytes + 16, 0xaa)
@@ -78,7 +83,7 @@ t.test('an enqueue record gives the job back, within the room that was asked for
     const end = writeEnqueue(buffer, view, at, job, id, now)
     const flags = buffer[at + 9]!
     const read = reader.read(buffer, view, at + RECORD_HEADER_BYTES, end, flags)
-    equal(read, { job, enqueuedAt: now })
+    equal(asEnqueued(read), { ...job, enqueuedAt: now })
     return untouched(buffer, at, end) && buffer.readBigUInt64LE(at + 12) === BigInt(id)
   })
   fc.assert(check)
@@ -101,7 +106,7 @@ t.test('a full record gives everything about the job back', async (t) => {
     const { jobAt, ...read } = readFull(buffer, at)
     const { attempts, state, suspect, failure, enqueuedAt } = more
     equal(read, { attempts, state, suspect, failure })
-    equal(reader.read(buffer, view, jobAt, end, buffer[at + 9]!), { job, enqueuedAt })
+    equal(asEnqueued(reader.read(buffer, view, jobAt, end, buffer[at + 9]!)), { ...job, enqueuedAt })
     return untouched(buffer, at, end)
   })
   fc.assert(check)
