@@ -46,8 +46,10 @@ export interface Job {
 export type Counts = { -readonly [S in keyof JobCounts]: JobCounts[S] }
 
 export interface JobQueue extends QueueName {
-  /** The unfinished job of each key. */
-  readonly keys: Map<string, Job>
+  /** Sets its keys apart from those of other queues. */
+  readonly number: number
+  /** How many of its keys are held. */
+  keys: number
   readonly ready: Heap<Job>
   readonly counts: Counts
   /** The suspect job that runs now, alone. */

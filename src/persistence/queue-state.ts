@@ -5,12 +5,15 @@
 import { Heap } from './heap.js'
 import { type Counts, dueFirst, type Job, type JobQueue, readyFirst, zeroCounts } from './job.js'
 import { JobTable } from './job-table.js'
+import { KeyTable } from './key-table.js'
 import type { JobState } from './store.js'
 
 export class QueueState {
   readonly jobs = new JobTable()
+  readonly keys = new KeyTable(this.jobs)
   readonly scheduled = new Heap<Job>(dueFirst)
   readonly total: Counts = zeroCounts()
+  #nextNumber = 1
   readonly #queues = new Map<string, Map<string, JobQueue>>()
   /** The queue used last: calls come in runs for one queue. */
   #last: JobQueue | undefined
@@ -30,7 +33,8 @@ export class QueueState {
     const queue: JobQueue = {
       worker,
       workerKey,
-      keys: new Map(),
+      number: this.#nextNumber++,
+      keys: 0,
       ready: new Heap<Job>(readyFirst),
       counts: zeroCounts(),
       alone: undefined,
@@ -84,13 +88,9 @@ export class QueueState {
       queue.counts[job.state]--
       this.total[job.state]--
     }
+    this.keys.remove(job)
     this.jobs.delete(job.id)
-    this.freeKey(job)
     this.#dropIfEmpty(queue)
-  }
-
-  freeKey(job: Job): void {
-    if (job.queue.keys.get(job.jobKey) === job) job.queue.keys.delete(job.jobKey)
   }
 
   /** Notes that a queue may have become claimable, for the next `takeGained`. */
@@ -115,7 +115,7 @@ export class QueueState {
   /** Names of keyed instances come and go without end: a queue without jobs is not kept. */
   #dropIfEmpty(queue: JobQueue): void {
     const { scheduled, ready, active, dead } = queue.counts
-    if (queue.keys.size > 0 || scheduled + ready + active + dead > 0) return
+    if (queue.keys > 0 || scheduled + ready + active + dead > 0) return
     const byKey = this.#queues.get(queue.worker)
     byKey?.delete(queue.workerKey)
     if (byKey?.size === 0) this.#queues.delete(queue.worker)

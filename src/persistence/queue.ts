@@ -42,12 +42,12 @@ export class Queue {
   /** Returns `id` for a new job, or the id of the unfinished job that has the key: then nothing changed. */
   enqueue(job: NewJob, id: number, now: number): number {
     const queue = this.#state.ensure(job.worker, job.workerKey)
-    const holder = queue.keys.get(job.jobKey)
+    const holder = this.#state.keys.find(queue, job.jobKey)
     if (holder !== undefined) return holder.id
     const stored = createJob(job, id, queue, now)
     stored.pending = Pending.enqueue
-    queue.keys.set(job.jobKey, stored)
     this.#state.jobs.set(stored)
+    this.#state.keys.add(stored)
     return id
   }
 
@@ -130,7 +130,8 @@ export class Queue {
 
   /** The id of the waiting job with this key, which nobody can claim from now on; undefined: none is waiting. */
   remove(name: QueueName, jobKey: string): number | undefined {
-    const job = this.#state.find(name.worker, name.workerKey)?.keys.get(jobKey)
+    const queue = this.#state.find(name.worker, name.workerKey)
+    const job = queue && this.#state.keys.find(queue, jobKey)
     if (job === undefined || job.pending !== Pending.none) return undefined
     if (job.state !== 'ready' && job.state !== 'scheduled') return undefined
     this.#state.leaveHeap(job)
@@ -243,7 +244,7 @@ export class Queue {
     job.suspect = settlement.suspect
     job.failure = settlement.failure ?? job.failure
     if (settlement.state === 'dead') {
-      this.#state.freeKey(job)
+      this.#state.keys.remove(job)
       this.#state.move(job, 'dead')
     } else this.#state.move(job, job.runAt <= now ? 'ready' : 'scheduled')
     this.#ended(job)

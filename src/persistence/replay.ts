@@ -27,11 +27,11 @@ export class Replay {
   /** False when another unfinished job has the key: no history of ours holds that. */
   enqueued(job: ReplayedJob, id: number): boolean {
     const queue = this.#state.ensure(job.worker, job.workerKey)
-    if (queue.keys.has(job.jobKey)) return false
+    if (this.#state.keys.find(queue, job.jobKey) !== undefined) return false
     const stored = createJob(job, id, queue, job.enqueuedAt, job.payloadStart, job.payloadEnd)
     stored.state = 'ready'
-    queue.keys.set(job.jobKey, stored)
     this.#state.jobs.set(stored)
+    this.#state.keys.add(stored)
     return true
   }
 
@@ -50,14 +50,14 @@ export class Replay {
     job.suspect = settlement.suspect
     job.failure = settlement.failure ?? job.failure
     job.state = settlement.state === 'dead' ? 'dead' : 'ready'
-    if (job.state === 'dead') this.#state.freeKey(job)
+    if (job.state === 'dead') this.#state.keys.remove(job)
   }
 
   /** Finished or dequeued. */
   gone(id: number): void {
     const job = this.#state.jobs.get(id)
     if (job === undefined) return
-    this.#state.freeKey(job)
+    this.#state.keys.remove(job)
     this.#state.jobs.delete(id)
   }
 
@@ -66,7 +66,7 @@ export class Replay {
     const state = this.#state
     state.jobs.each((job) => {
       const target = job.state === 'active' ? afterCrash(job) : job.state
-      if (target === 'dead') state.freeKey(job)
+      if (target === 'dead') state.keys.remove(job)
       job.state = 'storing'
       state.move(job, target === 'dead' ? 'dead' : job.runAt <= now ? 'ready' : 'scheduled')
     })
