@@ -152,7 +152,8 @@ const operation = fc.oneof(
   fc.record({
     op: fc.constantFrom('finish' as const, 'fail' as const, 'crash' as const, 'release' as const, 'unclaim' as const),
     pick: fc.nat(),
-    older: fc.constantFrom(0, 0, 0, 1),
+    older: fc.constantFrom(0, 0, 0, 0, 0, 1),
+    current: fc.constantFrom(true, true, true, false),
     refused: fc.constantFrom(false, false, false, true),
   }),
   fc.record({
@@ -165,7 +166,7 @@ const operation = fc.oneof(
 )
 
 t.test('behaves as the naive model under any history', async (t) => {
-  const check = fc.property(fc.array(operation, { maxLength: 80 }), (history) => {
+  const check = fc.property(fc.array(operation, { minLength: 20, maxLength: 120, size: 'max' }), (history) => {
     const queue = new Queue(new QueueState(), RULES)
     const model = new QueueModel()
     const given: { id: number; attempt: number }[] = []
@@ -215,15 +216,18 @@ t.test('behaves as the naive model under any history', async (t) => {
           model.drop(id)
         }
       } else if (given.length > 0) {
-        const held = given[step.pick % given.length]!
+        const active = model.jobs.filter((job) => job.state === 'active')
+        const [first] = active.slice(step.pick % (active.length || 1))
+        const current = step.current ? first && { id: first.id, attempt: first.attempts } : undefined
+        const held = current ?? given[step.pick % given.length]!
         const attempt = { id: held.id, attempt: held.attempt - step.older }
-        const current = model.current(attempt.id, attempt.attempt) !== undefined
+        const accepted = model.current(attempt.id, attempt.attempt) !== undefined
         const crashed = step.op === 'crash'
-        if (step.op === 'finish') equal(queue.finish(attempt), current)
-        else if (step.op === 'release') equal(queue.release(attempt, now + 100, true), current)
-        else if (step.op === 'unclaim') equal(queue.release(attempt, now, false), current)
-        else equal(queue.fail(attempt, FAILURE, crashed, now).state !== 'stale', current)
-        if (!current) continue
+        if (step.op === 'finish') equal(queue.finish(attempt), accepted)
+        else if (step.op === 'release') equal(queue.release(attempt, now + 100, true), accepted)
+        else if (step.op === 'unclaim') equal(queue.release(attempt, now, false), accepted)
+        else equal(queue.fail(attempt, FAILURE, crashed, now).state !== 'stale', accepted)
+        if (!accepted) continue
         if (step.refused) {
           queue.abort(attempt.id)
           continue
