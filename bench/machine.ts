@@ -20,7 +20,7 @@ export interface Machine {
   readonly node: string
   readonly system: string
   readonly fileSystem: string
-  /** Processes that wanted a core in the minute before the run: above 0.5, something else was running. */
+  /** Processes that wanted a core, on average over the minute before the run. */
   readonly loadBefore: number
 }
 

@@ -19,15 +19,19 @@ export function withVerdict(result: Result): Report['results'][number] {
 
 export function renderReport(report: Report): string {
   const { machine, plan } = report
-  const quoted = report.results.some(({ verdict }) => verdict?.quoted)
+  const notes: string[] = []
+  if (report.results.some(({ verdict }) => verdict?.quoted)) {
+    notes.push('* a multiple of a figure of that system on another machine: quoted, not measured in this run')
+  }
+  if (machine.loadBefore > machine.cores / 2) {
+    notes.push('Something else was running on this machine: all figures are low, and the ratios are uneven.')
+  }
   return [
     `${machine.cores} cores of ${machine.cpu}, ${machine.system}, Node ${machine.node}, ${machine.fileSystem}, load before ${machine.loadBefore.toFixed(2)}`,
     `argument of ${report.argumentBytes} bytes; median (min–max) of ${plan.rounds} rounds of ${plan.roundMs} ms, sides taking turns, a ratio for each round; ${report.seconds.toFixed(0)} s in all`,
     '',
     ...renderTable(['row', 'offstage', 'floor', '', 'ratio', 'target', 'reached'], report.results.flatMap(linesOf)),
-    ...(quoted
-      ? ['', '* a multiple of a figure of that system on another machine: quoted, not measured in this run']
-      : []),
+    ...(notes.length > 0 ? ['', ...notes] : []),
   ].join('\n')
 }
 
