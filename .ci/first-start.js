@@ -20,7 +20,7 @@ child.stdout.on('data', (chunk) => {
     process.kill(-child.pid, 'SIGTERM')
   }
 })
-child.once('exit', (code) => {
+child.once('close', (code) => {
   clearTimeout(timer)
   if (!ready) end(`npm start ended with status ${code} before it was ready`)
   else if (!output.includes('"msg":"stopped"')) end('npm start did not stop in good order')

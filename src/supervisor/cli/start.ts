@@ -18,6 +18,9 @@ const FLAGS: readonly [name: SettingName, short: string, value: string][] = [
   ['stop_timeout', '', '<seconds>'],
 ]
 
+/** Milliseconds. Ctrl-C reaches a program that npm runs twice: from the terminal, and passed on by npm. */
+const SAME_REQUEST = 500
+
 interface StartOptions {
   /** What to do once it is ready, such as printing what to try next. */
   readonly onReady?: (supervisor: Supervisor, config: Config) => void
@@ -78,12 +81,19 @@ async function serve(config: Config, log: Logger, onReady: StartOptions['onReady
   onReady?.(supervisor, config)
   const signal = await nextSignal()
   log.info({ signal }, 'asked to stop')
-  void nextSignal().then((again) => {
+  void secondSignal().then((again) => {
     log.warn({ signal: again }, 'asked to stop a second time: ending at once')
     process.exit(1)
   })
   await supervisor.stop()
   return 0
+}
+
+async function secondSignal(): Promise<NodeJS.Signals> {
+  const first = performance.now()
+  let signal = await nextSignal()
+  while (performance.now() - first < SAME_REQUEST) signal = await nextSignal()
+  return signal
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {
