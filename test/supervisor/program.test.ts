@@ -156,7 +156,7 @@ t.test('SIGTERM lets the running call finish, tells clients, and closes the jour
   await middleMan.close()
 })
 
-t.test('a worker that does not end in time is ended, and a second signal hurries', async (t) => {
+t.test('a worker that does not end in time is ended', async (t) => {
   const folder = t.testdir({ gate: '' })
   const args = ['--stop-timeout', '0.1']
   const server = await Server.start({ data: join(folder, 'data'), args })
@@ -168,4 +168,19 @@ t.test('a worker that does not end in time is ended, and a second signal hurries
   t.equal(await server.stop(), 0)
   await t.rejects(outcome, { name: /^(WorkerStopped|OutcomeUnknown)$/, executed: 'maybe' })
   await middleMan.close()
+})
+
+t.test('a second signal ends it at once; one that comes together with the first is the same request', async (t) => {
+  const folder = t.testdir({ gate: '' })
+  const server = await Server.start({ data: join(folder, 'data'), args: ['--stop-timeout', '3600'] })
+  t.teardown(() => server.kill())
+  const middleMan = await MiddleMan.connect({ client: server.address })
+  middleMan.worker('recording_worker').recordSlowly!({ arg: { gate: join(folder, 'gate') } }).catch(() => {})
+  while ((await middleMan.worker('recording_worker').workerInfo()).inFlight !== 1);
+  const repeat = setInterval(() => server.child.kill('SIGTERM'), 20)
+  t.equal(await server.ended(), 1)
+  clearInterval(repeat)
+  const at = (text: string) => server.lines.find((line) => line.msg.includes(text))!.time as number
+  t.ok(at('a second time') - at('asked to stop') >= 490, 'not by the signals of the first half second')
+  await middleMan.close({ timeout: 0 })
 })
