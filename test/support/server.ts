@@ -9,6 +9,12 @@ export const WORKERS = join(import.meta.dirname, 'workers')
 
 const PROGRAM = join(import.meta.dirname, '../../../dist/supervisor/index.js')
 
+/** A test that fails must not leave any of them running. */
+const started = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of started) child.kill('SIGKILL')
+})
+
 export interface LogLine {
   level: number
   msg: string
@@ -41,9 +47,9 @@ export class Server {
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.errors += text
     })
-    // A test that fails must not leave it running.
-    process.once('exit', () => child.kill('SIGKILL'))
+    started.add(child)
     child.once('exit', () => {
+      started.delete(child)
       for (const wake of this.#waiting) wake()
     })
   }

@@ -79,31 +79,26 @@ async function serve(config: Config, log: Logger, onReady: StartOptions['onReady
     process.exit(error.exitCode ?? 74)
   })
   onReady?.(supervisor, config)
-  const signal = await nextSignal()
-  log.info({ signal }, 'asked to stop')
-  void secondSignal().then((again) => {
+  const signal = await stopRequest((again) => {
     log.warn({ signal: again }, 'asked to stop a second time: ending at once')
     process.exit(1)
   })
+  log.info({ signal }, 'asked to stop')
   await supervisor.stop()
   return 0
 }
 
-async function secondSignal(): Promise<NodeJS.Signals> {
-  const first = performance.now()
-  let signal = await nextSignal()
-  while (performance.now() - first < SAME_REQUEST) signal = await nextSignal()
-  return signal
-}
-
-function nextSignal(): Promise<NodeJS.Signals> {
+/** Resolves with the first signal; `hurry` hears of a later one. */
+function stopRequest(hurry: (signal: NodeJS.Signals) => void): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    const signals = ['SIGTERM', 'SIGINT'] as const
+    let since: number | undefined
     const onSignal = (signal: NodeJS.Signals) => {
-      for (const name of signals) process.off(name, onSignal)
+      since ??= performance.now()
       resolve(signal)
+      if (performance.now() - since >= SAME_REQUEST) hurry(signal)
     }
-    for (const name of signals) process.on(name, onSignal)
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
   })
 }
 
