@@ -5,7 +5,7 @@
  * call costs no object of its own here.
  */
 import type { Actor } from '../actors/actor.js'
-import { type OffstageError, ProtocolError } from '../errors.js'
+import { type OffstageError, ProtocolError, RemoteWorkerError } from '../errors.js'
 import type { Enqueued } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Connection, type ConnectionEvents, EMPTY_MAP } from '../wire/connection.js'
@@ -50,7 +50,7 @@ export class Session implements Caller {
 
   result(corr: number, bytes: Buffer, start: number, end: number): void {
     this.#running.delete(corr)
-    this.#connection.out.frame(FrameType.RESULT, 0, corr, bytes, start, end)
+    this.#result(corr, bytes, start, end)
   }
 
   failed(corr: number, bytes: Buffer, start: number, end: number): void {
@@ -68,7 +68,7 @@ export class Session implements Caller {
 
   /** A RESULT from the supervisor itself; `bytes` is CBOR. */
   answer(corr: number, bytes: Uint8Array): void {
-    this.#connection.out.frame(FrameType.RESULT, 0, corr, bytes)
+    this.#result(corr, bytes, 0, bytes.length)
   }
 
   stored(corr: number, job: Enqueued): void {
@@ -100,6 +100,13 @@ export class Session implements Caller {
     this.#connection.end()
   }
 
+  /** A frame beyond the limit would cost the client its connection, and every other call on it. */
+  #result(corr: number, bytes: Uint8Array, start: number, end: number): void {
+    const { maxBody, out } = this.#connection
+    if (end - start <= maxBody) out.frame(FrameType.RESULT, 0, corr, bytes, start, end)
+    else this.refuse(corr, tooLarge(end - start, maxBody))
+  }
+
   #frame(type: number, corr: number, bytes: Buffer, start: number, end: number): void {
     if (type === FrameType.CALL) this.#call(corr, bytes, start, end)
     else if (type === FrameType.CANCEL) this.#cancel(corr)
@@ -128,4 +135,13 @@ export class Session implements Caller {
     // An answer that is on its way has won; an enqueue cannot be taken back by CANCEL.
     if (running !== undefined) running.actor.cancel(running.message)
   }
+}
+
+function tooLarge(bytes: number, maxBody: number): RemoteWorkerError {
+  return new RemoteWorkerError(
+    'RESULT_TOO_LARGE',
+    `the result takes ${bytes} bytes, and at most ${maxBody} can be sent: return a reference to the data (a path, ` +
+      'a key) instead, or raise max_body',
+    { executed: 'yes', details: { bytes, maxBody } },
+  )
 }

@@ -55,7 +55,8 @@ export const SETTINGS = {
   attempts: setting(z.int().min(1).max(1_000), 5, 'how often a job is started before it is kept as dead'),
   retry_delay: setting(seconds(0.001, 86_400), 1, 'seconds until the first retry; doubles with each further one'),
   retry_max_delay: setting(seconds(0.001, 2_592_000), 3_600, 'longest time until a retry, in seconds'),
-  max_body: setting(z.int().min(4_096).max(16_777_216), 1_048_576, 'longest frame, in bytes'),
+  // Not less, so that the longest ERROR always fits.
+  max_body: setting(z.int().min(262_144).max(16_777_216), 1_048_576, 'longest frame, in bytes'),
   stop_timeout: setting(seconds(0, 3_600), 10, 'seconds that running methods get when the supervisor stops'),
 } as const
 

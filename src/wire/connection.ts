@@ -75,7 +75,11 @@ export class Connection {
     if (socket.destroyed) this.#end()
   }
 
-  /** Longest body that this side takes. */
+  /** Longest body that this side takes; a server's limit holds in both directions. */
+  get maxBody(): number {
+    return this.#reader.maxBody
+  }
+
   set maxBody(bytes: number) {
     this.#reader.maxBody = bytes
   }

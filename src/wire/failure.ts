@@ -74,6 +74,7 @@ function revive(code: string, message: string, facts: errors.ErrorFacts): errors
     case 'NO_WORKER':
     case 'NO_METHOD':
     case 'RESULT_NOT_ENCODABLE':
+    case 'RESULT_TOO_LARGE':
     case 'CREATE_FAILED':
     case 'BAD_ARGUMENT':
       return new errors.RemoteWorkerError(code, message, facts)

@@ -166,3 +166,22 @@ t.test(
     t.ok(growth < 64 * 1024 * 1024, `grew by ${growth} bytes over 40,000 more calls`)
   },
 )
+
+t.test(
+  'an answer beyond the limit is an error of its call, and the others on the connection are answered',
+  async (t) => {
+    const half = 'x'.repeat(600_000)
+    const others = [echo.echo({ arg: 1 }), echo.echo({ arg: 2 })]
+    const tooLarge = {
+      name: 'RemoteWorkerError',
+      code: 'RESULT_TOO_LARGE',
+      executed: 'yes',
+      message: /at most 1048576/,
+    }
+    await t.rejects(echo.twice({ arg: half }), tooLarge as never)
+    t.strictSame(await Promise.all(others), [1, 2])
+    await echo.rememberTwice({ arg: half })
+    await t.rejects(echo.askResult('twice'), { code: 'RESULT_TOO_LARGE' } as never)
+    t.equal(await echo.echo({ arg: 3 }), 3)
+  },
+)

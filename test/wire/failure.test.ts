@@ -12,6 +12,7 @@ t.test('every error comes back as its class, with its facts', async (t) => {
     new errors.RemoteWorkerError('NO_WORKER', 'm', facts),
     new errors.RemoteWorkerError('NO_METHOD', 'm', facts),
     new errors.RemoteWorkerError('RESULT_NOT_ENCODABLE', 'm', facts),
+    new errors.RemoteWorkerError('RESULT_TOO_LARGE', 'm', facts),
     new errors.RemoteWorkerError('CREATE_FAILED', 'm', facts),
     new errors.RemoteWorkerError('BAD_ARGUMENT', 'm', facts),
     new errors.NoJobKey('m', facts),

@@ -44,6 +44,14 @@ export default class EchoWorker extends Base {
     this.cache.set(arg.key, arg.value)
   }
 
+  twice(text: string) {
+    return `${text}${text}`
+  }
+
+  rememberTwice(text: string) {
+    this.cache.set('twice', `${text}${text}`)
+  }
+
   recall(key: string) {
     return this.cache.get(key) ?? null
   }
