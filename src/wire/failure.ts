@@ -36,8 +36,16 @@ export function encodeFailure(error: errors.OffstageError): Uint8Array {
   return encodeValue(failure, 'error')
 }
 
-/** Whatever a worker's method threw, as far as it can travel. */
+/** Whatever a worker's method threw, as far as it can travel; never throws itself, whatever that is. */
 export function describeThrown(thrown: unknown): errors.RemoteFailure {
+  try {
+    return describe(thrown)
+  } catch {
+    return { name: 'Error', message: 'a method threw something that throws again when it is looked at' }
+  }
+}
+
+function describe(thrown: unknown): errors.RemoteFailure {
   if (!isError(thrown)) {
     return {
       name: 'Error',
@@ -50,7 +58,8 @@ export function describeThrown(thrown: unknown): errors.RemoteFailure {
   }
   const code: unknown = 'code' in thrown ? thrown.code : undefined
   if (typeof code === 'string' || typeof code === 'number') failure.code = code
-  if (typeof thrown.stack === 'string') failure.stack = clip(thrown.stack, STACK_LIMIT)
+  const { stack } = thrown
+  if (typeof stack === 'string') failure.stack = clip(stack, STACK_LIMIT)
   return failure
 }
 

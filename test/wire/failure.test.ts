@@ -77,3 +77,20 @@ t.test('an ERROR that says little is read carefully', async (t) => {
   t.match(decodeFailure(Buffer.from('f6', 'hex')), { code: 'UNKNOWN' })
   t.throws(() => decodeFailure(Buffer.from('a1', 'hex')), errors.ProtocolError)
 })
+
+t.test('what throws again when it is looked at is described all the same', async (t) => {
+  const trap = () => {
+    throw new Error('trap')
+  }
+  const message = /throws again/
+  t.match(describeThrown(new Proxy({}, { get: trap, getPrototypeOf: trap })), { name: 'Error', message })
+  t.match(describeThrown(Object.defineProperty(new Error(), 'message', { get: trap })), { name: 'Error', message })
+  t.match(
+    describeThrown({
+      get constructor() {
+        return trap()
+      },
+    }),
+    { name: 'Error', message },
+  )
+})
