@@ -5,19 +5,24 @@
  * - wakes itself when the next job is due, and sweeps by a clock of its own besides, so that neither a jump of
  *   the clock nor a timer that was missed can strand a job;
  * - a method that returns finishes its job; one that throws is a failed attempt; a job that never started goes
- *   back without losing an attempt.
+ *   back without losing an attempt;
+ * - what the store refuses for now (the disk is full) is tried again with each sweep, so that neither an outcome
+ *   nor a queue is forgotten.
  */
 import type { ReplySink } from '../actors/mailbox.js'
-import type { OffstageError } from '../errors.js'
-import type { Attempt, ClaimedJob, JobFailure, JobStore, QueueName } from '../persistence/store.js'
-import { envelope, envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
+import { OffstageError } from '../errors.js'
+import type { Attempt, ClaimedJob, JobStore, QueueName } from '../persistence/store.js'
 import { decodeFailure } from '../wire/failure.js'
 import { asOffstageError } from './enqueuer.js'
+import { failureOf, turnOf } from './job-turn.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
 
 /** setTimeout takes no more than this; a later time is reached by setting it again. */
 const LONGEST_TIMER = 2 ** 31 - 1
+
+/** What keeps a job from starting for reasons that are not its own; any other failure is one of its attempts. */
+const NOT_ITS_OWN = new Set(['WORKER_STOPPED', 'OVERLOADED', 'CANCELLED'])
 
 export interface DispatcherOptions {
   readonly store: JobStore
@@ -34,9 +39,9 @@ interface ActiveJob extends Attempt {
   settled: boolean
 }
 
+/** A queue that is being claimed from. */
 interface Lane {
   readonly queue: QueueName
-  claiming: boolean
   /** Something changed while a claim was under way. */
   again: boolean
 }
@@ -50,8 +55,11 @@ export class Dispatcher implements ReplySink {
   readonly #lanes = new Map<string, Map<string, Lane>>()
   readonly #active = new Map<number, ActiveJob>()
   readonly #idle: (() => void)[] = []
+  /** What waits for the next sweep to be tried again. */
+  #refused: (() => void)[] = []
   #finished: ActiveJob[] = []
-  #settling = 0
+  /** Claims and outcomes that are on their way to the store or wait for it. */
+  #storing = 0
   #lastTag = 0
   #timer: NodeJS.Timeout | undefined
   #wakeAt = Number.POSITIVE_INFINITY
@@ -76,6 +84,7 @@ export class Dispatcher implements ReplySink {
     if (this.#stopped) return
     this.#wakeAt = Number.POSITIVE_INFINITY
     this.expect(this.#store.sweep())
+    this.#tryAgain()
   }
 
   /** A job will be due at `runAt`: wakes up then. */
@@ -89,16 +98,17 @@ export class Dispatcher implements ReplySink {
 
   /** A queue has a due job, or its worker gained room. */
   wake(queue: QueueName): void {
-    const lane = this.#lane(queue)
-    if (lane.claiming) lane.again = true
-    else void this.#claim(lane)
+    const lane = this.#lanes.get(queue.worker)?.get(queue.workerKey)
+    if (lane !== undefined) lane.again = true
+    else if (this.#room(queue) > 0) void this.#claim(this.#openLane(queue))
   }
 
-  /** Claims nothing more; resolves when every job that was running is settled in the store. */
+  /** Claims nothing more; resolves when every job that was claimed is settled in the store, or back in it. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
-    if (this.#active.size === 0 && this.#settling === 0) return
+    this.#tryAgain()
+    if (this.#active.size === 0 && this.#storing === 0) return
     await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
@@ -111,7 +121,7 @@ export class Dispatcher implements ReplySink {
     if (active === undefined || active.settled) return
     if (this.#finished.length === 0) setImmediate(() => this.#flush())
     this.#finished.push(active)
-    this.#settling++
+    this.#storing++
   }
 
   failed(tag: number, bytes: Buffer, start: number, end: number): void {
@@ -126,36 +136,39 @@ export class Dispatcher implements ReplySink {
       return
     }
     active.settled = true
-    const settled =
-      how === 'finish' ? this.#store.finish([active]).then(([current]) => current === true) : this.#release(active)
-    this.#record(settled, active, done)
-  }
-
-  async #release(active: ActiveJob): Promise<boolean> {
-    const runAt = this.#now() + this.#releaseDelay
-    const current = await this.#store.release(active, { runAt, counted: false })
-    this.expect(runAt)
-    return current
+    const settle = async () => {
+      if (how === 'finish') return (await this.#store.finish([active]))[0] === true
+      const runAt = this.#now() + this.#releaseDelay
+      const current = await this.#store.release(active, { runAt, counted: false })
+      this.expect(runAt)
+      return current
+    }
+    this.#record(settle, active, done, () => done(false))
   }
 
   async #claim(lane: Lane): Promise<void> {
-    lane.claiming = true
+    const { queue } = lane
+    this.#storing++
     try {
       do {
         lane.again = false
-        const actor = this.#registry.find(lane.queue.worker, lane.queue.workerKey)
-        const room = this.#stopped || actor === undefined ? 0 : actor.room
-        if (room < 1) return
-        const jobs = await this.#store.claim(lane.queue, room)
+        const room = this.#room(queue)
+        if (room < 1) break
+        const jobs = await this.#store.claim(queue, room)
         for (const job of jobs) this.#send(job)
         // A full claim may have left more; when the worker still has room there is no other event to wait for.
         if (jobs.length === room) lane.again = true
       } while (lane.again)
     } catch (error) {
-      if (!this.#stopped) this.#log.error({ err: error, ...lane.queue }, 'jobs could not be claimed')
-    } finally {
-      lane.claiming = false
+      if (!this.#stopped) this.#log.error({ err: error, ...queue }, 'jobs could not be claimed')
+      if (isForNow(error)) this.#refused.push(() => this.wake(queue))
     }
+    this.#closeLane(queue)
+    this.#stored()
+  }
+
+  #room({ worker, workerKey }: QueueName): number {
+    return this.#stopped ? 0 : (this.#registry.find(worker, workerKey)?.room ?? 0)
   }
 
   #send(job: ClaimedJob): void {
@@ -184,12 +197,13 @@ export class Dispatcher implements ReplySink {
     }
     if (error.code === 'RESULT_NOT_ENCODABLE') {
       // It returned; only its value, which nobody waits for, could not be sent.
-      this.#record(this.#store.finish([active]), active)
-    } else if (error.executed === 'no' && error.code !== 'NO_METHOD') {
+      this.#record(() => this.#store.finish([active]), active)
+    } else if (error.executed === 'no' && NOT_ITS_OWN.has(error.code)) {
       this.#putBack(active)
     } else {
       const crashed = error.code === 'WORKER_CRASHED'
-      this.#record(this.#store.fail(active, failureOf(error), crashed), active, (outcome) => {
+      const fail = () => this.#store.fail(active, failureOf(error), crashed)
+      this.#record(fail, active, (outcome) => {
         if (outcome.state === 'retry') {
           this.expect(outcome.runAt)
           const runAt = new Date(outcome.runAt).toISOString()
@@ -203,33 +217,47 @@ export class Dispatcher implements ReplySink {
 
   /** It never started. */
   #putBack(active: ActiveJob): void {
-    this.#record(this.#store.release(active, { counted: false }), active)
+    this.#record(() => this.#store.release(active, { counted: false }), active)
   }
 
   #flush(): void {
     const finished = this.#finished
     this.#finished = []
-    this.#settling -= finished.length
-    this.#settling++
-    this.#store
-      .finish(finished)
-      .catch((error: unknown) => this.#unsettled(error, finished[0]!.job))
-      .finally(() => this.#settledOne())
+    this.#storing -= finished.length
+    this.#record(() => this.#store.finish(finished), finished[0]!)
   }
 
-  #record<T>(outcome: Promise<T>, active: ActiveJob, done?: (value: T) => void): void {
-    this.#settling++
-    outcome.then(done, (error: unknown) => this.#unsettled(error, active.job)).finally(() => this.#settledOne())
+  /** Stores an outcome; `unstored` is called when that failed for good. */
+  #record<T>(store: () => Promise<T>, active: ActiveJob, stored?: (value: T) => void, unstored?: () => void): void {
+    this.#storing++
+    const attempt = () =>
+      store()
+        .then(stored, failed)
+        .finally(() => this.#stored())
+    const failed = (error: unknown) => {
+      if (isForNow(error) && !this.#stopped) {
+        if (this.#refused.length === 0) this.#log.warn({ err: error }, 'the outcome of a job waits for the store')
+        this.#storing++
+        this.#refused.push(() => void attempt())
+        return
+      }
+      // The store has failed, and says so by its own event, which ends the supervisor; the claim stays on disk.
+      const { worker, id: jobId } = active.job
+      this.#log.error({ err: error, worker, jobId }, 'the outcome of a job could not be stored')
+      unstored?.()
+    }
+    void attempt()
   }
 
-  /** The store has failed, and says so by its own event, which ends the supervisor; the claim stays on disk. */
-  #unsettled(error: unknown, job: ClaimedJob): void {
-    this.#log.error({ err: error, worker: job.worker, jobId: job.id }, 'the outcome of a job could not be stored')
+  #tryAgain(): void {
+    const refused = this.#refused
+    this.#refused = []
+    for (const attempt of refused) attempt()
   }
 
-  #settledOne(): void {
-    this.#settling--
-    if (this.#stopped && this.#active.size === 0 && this.#settling === 0) {
+  #stored(): void {
+    this.#storing--
+    if (this.#stopped && this.#active.size === 0 && this.#storing === 0) {
       for (const resolve of this.#idle.splice(0)) resolve()
     }
   }
@@ -239,34 +267,26 @@ export class Dispatcher implements ReplySink {
     this.#active.delete(tag)
     if (active?.settled) {
       // Its outcome may have been the last thing that `stop` waits for.
-      this.#settling++
-      setImmediate(() => this.#settledOne())
+      this.#storing++
+      setImmediate(() => this.#stored())
     }
     return active
   }
 
-  #lane({ worker, workerKey }: QueueName): Lane {
-    const byKey = this.#lanes.get(worker) ?? new Map<string, Lane>()
-    this.#lanes.set(worker, byKey)
-    const lane = byKey.get(workerKey) ?? { queue: { worker, workerKey }, claiming: false, again: false }
-    byKey.set(workerKey, lane)
+  #openLane({ worker, workerKey }: QueueName): Lane {
+    const lane = { queue: { worker, workerKey }, again: false }
+    const byKey = this.#lanes.get(worker)
+    if (byKey === undefined) this.#lanes.set(worker, new Map([[workerKey, lane]]))
+    else byKey.set(workerKey, lane)
     return lane
+  }
+
+  #closeLane({ worker, workerKey }: QueueName): void {
+    this.#lanes.get(worker)?.delete(workerKey)
   }
 }
 
-/** The body that a CALL for this job would have. */
-function turnOf(job: ClaimedJob): Buffer {
-  const e = envelope(Verb.CALL, job.worker, job.workerKey, job.method, job.jobKey)
-  e.jobId = job.id
-  e.attempt = job.attempt
-  const body = Buffer.allocUnsafe(envelopeBound(e) + job.payload.length)
-  const at = writeEnvelope(body, 0, e)
-  body.set(job.payload, at)
-  return body.subarray(0, at + job.payload.length)
-}
-
-function failureOf(error: OffstageError): JobFailure {
-  const remote = 'remote' in error ? (error.remote as JobFailure | undefined) : undefined
-  const { name, message, stack } = remote ?? { name: error.name, message: error.message }
-  return stack === undefined ? { name, message } : { name, message, stack }
+/** The store refused this one, and may take it later. */
+function isForNow(error: unknown): boolean {
+  return error instanceof OffstageError && error.retryable
 }
