@@ -48,7 +48,7 @@ export const SETTINGS = {
   result_storage: setting(z.enum(['worker']), 'worker', 'where cached results are kept'),
   persistent_disabled: setting(z.boolean(), false, 'run without a durable queue; every enqueue is refused'),
   persistent_delay: setting(
-    seconds(1, 59),
+    z.int().min(1).max(59),
     1,
     'seconds between two sweeps for due jobs, and until a released job is due',
   ),
