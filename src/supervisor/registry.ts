@@ -6,12 +6,13 @@ import { Actor } from '../actors/actor.js'
 import type { WorkerInfo } from '../actors/actor-options.js'
 import type { WorkerDescription } from '../actors/description.js'
 import type { WorkerSettings } from '../actors/settings.js'
-import { ConfigurationError, InvalidArgument, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
+import { ConfigurationError, Draining, InvalidArgument, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
 import type { ResultStore } from '../persistence/results/memory.js'
 import type { QueueName } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import type { WorkerOverrides } from './config.js'
 import type { Logger } from './log.js'
+import { patiently } from './patience.js'
 
 export interface RegistryOptions {
   readonly overrides: ReadonlyMap<string, WorkerOverrides>
@@ -40,6 +41,9 @@ interface Loaded {
 export class Registry {
   readonly #options: RegistryOptions
   readonly #classes = new Map<string, WorkerClass>()
+  /** Not among the instances yet: their class is being imported. */
+  readonly #opening = new Set<Actor>()
+  #stopping = false
 
   constructor(options: RegistryOptions) {
     this.#options = options
@@ -50,7 +54,9 @@ export class Registry {
    * names each file that is wrong.
    */
   async load(files: readonly string[]): Promise<void> {
-    const loaded = await Promise.allSettled(files.map((file) => this.#loadFile(file)))
+    const loaded = await Promise.allSettled(
+      files.map((file) => patiently(this.#options.log, `the import of ${file}`, this.#loadFile(file))),
+    )
     const problems: string[] = []
     const byName = new Map<string, string>()
     for (const [i, outcome] of loaded.entries()) {
@@ -91,12 +97,10 @@ export class Registry {
           log.warn({ worker: name, method }, `${name}.${method} cannot be called by clients: ${why}`)
         }
         if (description.autoLoad) {
-          await instances
-            .get('')!
-            .start('supervised')
-            .catch((error: unknown) => {
-              log.error({ err: error, worker: name }, `${name} could not be started; it is tried again`)
-            })
+          const started = patiently(log, `create of ${name}`, instances.get('')!.start('supervised'))
+          await started.catch((error: unknown) => {
+            log.error({ err: error, worker: name }, `${name} could not be started; it is tried again`)
+          })
         } else {
           const actor = instances.get('')!
           instances.delete('')
@@ -149,20 +153,21 @@ export class Registry {
   /** Resolves when `create` has ended well; otherwise the instance is gone again. */
   async startNew(worker: string, workerKey: string, data: Uint8Array | undefined): Promise<void> {
     const known = this.#class(worker)
-    if (workerKey === '' && known.description.autoLoad) {
+    if (this.#stopping) throw new Draining('the server is stopping and starts no more workers')
+    if (workerKey === '' && known.instances.has('')) {
       throw new InvalidArgument(`newWorker for ${worker} needs a workerKey: the instance without one runs already`)
     }
     if (known.instances.has(workerKey) || known.starting.has(workerKey)) {
       throw new WorkerKeyInUse(`${worker} has an instance with the key "${workerKey}" already; take another key`)
     }
     known.starting.add(workerKey)
+    let actor: Actor | undefined
     try {
-      const { actor } = await this.#open(known.file, worker, workerKey, data)
+      actor = (await this.#open(known.file, worker, workerKey, data)).actor
       known.instances.set(workerKey, actor)
       await actor.start('once')
     } catch (error) {
-      known.instances.delete(workerKey)
-      this.#options.results.drop(worker, workerKey)
+      if (actor !== undefined) this.#forget(worker, workerKey, actor)
       throw error
     } finally {
       known.starting.delete(workerKey)
@@ -172,8 +177,7 @@ export class Registry {
   async remove(worker: string, workerKey: string): Promise<void> {
     const actor = this.instance(worker, workerKey)
     await actor.stop(this.#options.stopTimeout)
-    this.#class(worker).instances.delete(workerKey)
-    this.#options.results.drop(worker, workerKey)
+    this.#forget(worker, workerKey, actor)
   }
 
   info(worker: string, workerKey: string): WorkerInfo {
@@ -184,13 +188,19 @@ export class Registry {
     return this.#actors().map((actor) => actor.info())
   }
 
-  /** Stops all instances, the last started first; each gets what is left of the deadline. */
+  /** Stops all instances at once, also those that are only being started; each gets the whole deadline. */
   async stop(): Promise<void> {
-    await Promise.all(
-      this.#actors()
-        .reverse()
-        .map((actor) => actor.stop(this.#options.stopTimeout)),
-    )
+    this.#stopping = true
+    const actors = [...this.#opening, ...this.#actors()]
+    await Promise.all(actors.map((actor) => actor.stop(this.#options.stopTimeout)))
+  }
+
+  /** While one was being stopped, another may have been started under its key. */
+  #forget(worker: string, workerKey: string, actor: Actor): void {
+    const { instances } = this.#class(worker)
+    if (instances.get(workerKey) !== actor) return
+    instances.delete(workerKey)
+    this.#options.results.drop(worker, workerKey)
   }
 
   #actors(): Actor[] {
@@ -232,9 +242,14 @@ export class Registry {
       },
       onChange: () => onChange(queue),
     })
-    const description = await actor.load()
-    queue.worker = description.name
-    return { actor, description }
+    this.#opening.add(actor)
+    try {
+      const description = await actor.load()
+      queue.worker = description.name
+      return { actor, description }
+    } finally {
+      this.#opening.delete(actor)
+    }
   }
 
   #class(worker: string): WorkerClass {
