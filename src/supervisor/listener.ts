@@ -9,7 +9,7 @@ import { Connection, type ConnectionEvents, EMPTY_MAP } from '../wire/connection
 import { encodeFailure } from '../wire/failure.js'
 import { FrameType } from '../wire/frame.js'
 import { PREAMBLE_BYTES, readPreamble, writeHello } from '../wire/handshake.js'
-import { HANDSHAKE_TIMEOUT } from '../wire/limits.js'
+import { HANDSHAKE_TIMEOUT, LINGER } from '../wire/limits.js'
 import type { Logger } from './log.js'
 
 export interface ListenerOptions {
@@ -78,9 +78,13 @@ export class Listener {
     for (const socket of this.#early ?? []) socket.destroy()
   }
 
-  /** Cuts whatever is still connected. */
-  destroy(): void {
-    for (const socket of this.#sockets) socket.destroy()
+  /** Resolves when all connections have ended; cuts those that take too long to read their last answers. */
+  async ended(): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    }, LINGER)
+    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))))
+    clearTimeout(timer)
   }
 
   #handshake(socket: Socket): void {
@@ -88,6 +92,7 @@ export class Listener {
     let received: Buffer = Buffer.alloc(0)
     const timer = setTimeout(() => refuse(new ProtocolError('it sent no preamble in time')), HANDSHAKE_TIMEOUT)
     const refuse = (error: OffstageError) => {
+      socket.off('data', onData)
       this.#options.log.warn({ peer, code: error.code }, `a connection was refused: ${error.message}`)
       this.#sendRefusal(socket, error)
     }

@@ -70,7 +70,12 @@ export class Supervisor {
       await supervisor.#start()
       return supervisor
     } catch (error) {
-      for (const step of undo.reverse()) await step()
+      for (const step of undo.reverse()) {
+        // What went wrong first is what the caller has to hear.
+        await Promise.resolve(step()).catch((second: unknown) =>
+          log.error({ err: second }, 'it could not end in order'),
+        )
+      }
       throw error
     }
   }
@@ -137,9 +142,13 @@ export class Supervisor {
     const drained = this.#dispatcher?.stop()
     await this.#registry.stop()
     await drained
-    for (const session of this.#sessions) session.end()
-    await this.#store?.close()
-    this.#listener.destroy()
+    try {
+      // Enqueues that wait for the disk are answered by this, so the sessions end after it.
+      await this.#store?.close()
+    } finally {
+      for (const session of this.#sessions) session.end()
+      await this.#listener.ended()
+    }
     this.#log.info('stopped')
   }
 }
