@@ -5,11 +5,12 @@
  */
 import { InvalidArgument, NoJobKey, OffstageError, ProtocolError, StoreError } from '../errors.js'
 import type { ResultStore } from '../persistence/results/memory.js'
-import type { Enqueued, JobStore, NewJob } from '../persistence/store.js'
+import type { JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
 import { readU32 } from '../wire/frame.js'
 import type { Caller } from './caller.js'
+import { encodeEnqueuedMany } from './enqueued.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
@@ -127,7 +128,7 @@ export class Service {
       jobs.push(this.#job(readEnvelope(body, 0, body.length), body, jobs.length))
       at = end
     }
-    reply(caller, corr, this.#enqueues().many(jobs), (stored) => encodeValue(stored.map(idAndCreated)))
+    reply(caller, corr, this.#enqueues().many(jobs), encodeEnqueuedMany)
   }
 
   #job(e: Envelope, body: Buffer, index?: number): NewJob {
@@ -171,10 +172,6 @@ export class Service {
     this.#store()
     return this.#enqueuer!
   }
-}
-
-function idAndCreated(job: Enqueued): [number, boolean] {
-  return [job.id, job.created]
 }
 
 function requireJobKey(e: Envelope, what: string): void {

@@ -11,9 +11,13 @@ import { encodeValue } from '../wire/codec.js'
 import { type Connection, type ConnectionEvents, EMPTY_MAP } from '../wire/connection.js'
 import { readEnvelope, Verb } from '../wire/envelope.js'
 import { encodeFailure } from '../wire/failure.js'
-import { FrameType, frameName } from '../wire/frame.js'
+import { FrameType, frameName, ownBytes } from '../wire/frame.js'
 import type { Caller } from './caller.js'
+import { ENQUEUED_BYTES, writeEnqueued } from './enqueued.js'
 import type { Service } from './service.js'
+
+/** One answer is written at a time, and copied from here into its frame. */
+const answerBytes = Buffer.alloc(ENQUEUED_BYTES)
 
 interface Running {
   readonly actor: Actor
@@ -72,7 +76,7 @@ export class Session implements Caller {
   }
 
   stored(corr: number, job: Enqueued): void {
-    this.answer(corr, encodeValue({ id: job.id, created: job.created }))
+    this.#connection.out.frame(FrameType.RESULT, 0, corr, answerBytes, 0, writeEnqueued(answerBytes, 0, job))
   }
 
   refuse(corr: number, error: OffstageError): void {
@@ -124,7 +128,7 @@ export class Session implements Caller {
       throw new ProtocolError('the envelope has keys from 64 on, which say that a job of the queue is running')
     }
     // The receive buffer is reused: the call, and a job's argument, live longer than it does.
-    const body = Buffer.from(bytes.subarray(start, end))
+    const body = ownBytes(bytes, start, end)
     envelope.payloadAt -= start
     if (envelope.verb === Verb.CALL) this.#service.call(this, corr, envelope, body)
     else this.#service.serve(this, corr, envelope, body)

@@ -172,16 +172,16 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
         e.verb = readNumber(bytes, end, 'verb')
         break
       case Key.WORKER:
-        e.worker = readText(bytes, end, 'worker')
+        e.worker = lastWorker = readText(bytes, end, 'worker', lastWorker)
         break
       case Key.WORKER_KEY:
-        e.workerKey = readText(bytes, end, 'worker key')
+        e.workerKey = lastWorkerKey = readText(bytes, end, 'worker key', lastWorkerKey)
         break
       case Key.METHOD:
-        e.method = readText(bytes, end, 'method')
+        e.method = lastMethod = readText(bytes, end, 'method', lastMethod)
         break
       case Key.JOB_KEY:
-        e.jobKey = readText(bytes, end, 'job key')
+        e.jobKey = readText(bytes, end, 'job key', '')
         break
       case Key.TIMEOUT:
         e.timeout = atLeast(0, readNumber(bytes, end, 'timeout'), 'timeout')
@@ -215,6 +215,11 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
 
 /** Where the reader is: one envelope is read at a time, and a closure or an object per call would cost more. */
 let cursor = 0
+
+/** Names come in runs: one that is the same as the last is not made again, and jobs then share it. */
+let lastWorker = ''
+let lastWorkerKey = ''
+let lastMethod = ''
 
 function wrong(what: string): ProtocolError {
   return new ProtocolError(`in the envelope of a CALL, ${what}`)
@@ -252,18 +257,21 @@ function readBoolean(bytes: Buffer, end: number, field: string): boolean {
   return byte === 0xf5
 }
 
-function readText(bytes: Buffer, end: number, field: string): string {
+/** `expected` is returned when the text is the same and ASCII. */
+function readText(bytes: Buffer, end: number, field: string, expected: string): string {
   if (cursor < end && bytes[cursor]! >> 5 !== 3) throw wrong(`the ${field} is not text`)
   const length = readHead(bytes, end)
   const from = cursor
   const to = from + length
   if (to > end) throw wrong(`the ${field} is longer than the frame`)
   cursor = to
+  let same = length === expected.length
   for (let i = from; i < to; i++) {
+    if (same && bytes[i] !== expected.charCodeAt(i - from)) same = false
     if (bytes[i]! > 0x7f) {
       if (!isUtf8(bytes.subarray(from, to))) throw wrong(`the ${field} is not valid UTF-8`)
       return bytes.toString('utf8', from, to)
     }
   }
-  return bytes.toString('latin1', from, to)
+  return same ? expected : bytes.toString('latin1', from, to)
 }

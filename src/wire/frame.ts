@@ -61,13 +61,25 @@ export function writeHeader(bytes: Uint8Array, at: number, type: number, flags: 
   writeU32(bytes, at + 8, corr)
 }
 
-/** A call into C++ costs about as much as copying 40 bytes here (measured on Node 20). */
+const { copy } = Buffer.prototype
+
+/**
+ * A call into C++ costs about as much as copying 40 bytes here (measured on Node 20), and a view of the source
+ * about as much again.
+ */
 export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   if (end - start <= 40) {
     for (let i = start, j = at; i < end; i++, j++) to[j] = from[i]!
   } else {
-    to.set(from.subarray(start, end), at)
+    copy.call(from as Buffer, to, at, start, end)
   }
+}
+
+/** A copy that the caller owns. */
+export function ownBytes(from: Buffer, start: number, end: number): Buffer {
+  const own = Buffer.allocUnsafe(end - start)
+  from.copy(own, 0, start, end)
+  return own
 }
 
 /**

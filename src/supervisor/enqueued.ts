@@ -1,0 +1,32 @@
+/** The answers to ENQUEUE and ENQUEUE_MANY, written as CBOR without an object in between: they are the hot ones. */
+import type { Enqueued } from '../persistence/store.js'
+import { writeHead } from '../wire/heads.js'
+
+const ID = Buffer.from('\xa2\x62id', 'latin1')
+const CREATED = Buffer.from('\x67created', 'latin1')
+const TRUE = 0xf5
+const FALSE = 0xf4
+const LONGEST_HEAD = 9
+
+/** No answer to an ENQUEUE is longer. */
+export const ENQUEUED_BYTES = ID.length + LONGEST_HEAD + CREATED.length + 1
+
+/** `{id, created}`; returns the offset after it. */
+export function writeEnqueued(to: Buffer, at: number, { id, created }: Enqueued): number {
+  let end = writeHead(to, at + ID.copy(to, at), 0, id)
+  end += CREATED.copy(to, end)
+  to[end] = created ? TRUE : FALSE
+  return end + 1
+}
+
+/** `[[id, created], …]` */
+export function encodeEnqueuedMany(jobs: readonly Enqueued[]): Buffer {
+  const to = Buffer.allocUnsafe(LONGEST_HEAD + jobs.length * (2 + LONGEST_HEAD))
+  let end = writeHead(to, 0, 0x80, jobs.length)
+  for (const { id, created } of jobs) {
+    to[end] = 0x82
+    end = writeHead(to, end + 1, 0, id)
+    to[end++] = created ? TRUE : FALSE
+  }
+  return to.subarray(0, end)
+}
