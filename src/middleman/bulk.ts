@@ -14,7 +14,7 @@ const FRAME_BYTES = 512 * 1024
 export async function enqueueMany(link: Link, jobs: unknown, options: unknown): Promise<Enqueued[]> {
   if (!Array.isArray(jobs)) throw new InvalidArgument(`enqueueMany takes an array of jobs, and not ${show(jobs)}`)
   // All jobs are read before any is sent: one that is wrong leaves nothing half done.
-  const calls = split(jobs.map(readEntry)).map((body) => {
+  const calls = encodeJobs(jobs).map((body) => {
     const call = new Call(Verb.ENQUEUE_MANY, '', '', '')
     call.payload = body
     readCommonOptions(call, options)
@@ -24,25 +24,16 @@ export async function enqueueMany(link: Link, jobs: unknown, options: unknown): 
   return answers.flat().map(([id, created]) => ({ id, created }))
 }
 
-function readEntry(job: unknown, index: number): Call {
-  const at = `jobs[${index}]`
-  const bag = asBag(job, at)
-  const worker = text(bag.worker, `${at}.worker`)
-  const workerKey = bag.workerKey === undefined || bag.workerKey === '' ? '' : text(bag.workerKey, `${at}.workerKey`)
-  const call = new Call(Verb.ENQUEUE, worker, workerKey, text(bag.method, `${at}.method`))
-  readJob(call, bag, at)
-  return call
-}
-
 /** Bodies of ENQUEUE_MANY frames: for each job its length, its envelope, its argument. */
-function split(jobs: Call[]): Uint8Array[] {
+function encodeJobs(jobs: readonly unknown[]): Uint8Array[] {
   const bodies: Uint8Array[] = []
   let body = Buffer.allocUnsafe(0)
   let at = 0
   const close = () => {
     if (at > 0) bodies.push(body.subarray(0, at))
   }
-  for (const job of jobs) {
+  for (let index = 0; index < jobs.length; index++) {
+    const job = readEntry(jobs[index], `jobs[${index}]`)
     const most = 4 + envelopeBound(job) + job.payload.length
     if (at + most > body.length) {
       close()
@@ -57,4 +48,13 @@ function split(jobs: Call[]): Uint8Array[] {
   }
   close()
   return bodies
+}
+
+function readEntry(job: unknown, at: string): Call {
+  const bag = asBag(job, at)
+  const worker = text(bag.worker, 'worker', at)
+  const workerKey = bag.workerKey === undefined || bag.workerKey === '' ? '' : text(bag.workerKey, 'workerKey', at)
+  const call = new Call(Verb.ENQUEUE, worker, workerKey, text(bag.method, 'method', at))
+  readJob(call, bag, at)
+  return call
 }

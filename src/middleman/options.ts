@@ -31,7 +31,7 @@ export function readOptions(call: Call, options: unknown): Extras {
   extras.host = undefined
   const { verb } = call
   if (options !== undefined) {
-    const bag = asBag(options, call.title)
+    const bag = asBag(options, call)
     let hasArg = false
     for (const name in bag) {
       const value = bag[name]
@@ -69,7 +69,7 @@ export function readOptions(call: Call, options: unknown): Extras {
 /** Options of everything else: a deadline and a signal. */
 export function readCommonOptions(call: Call, options: unknown): void {
   if (options === undefined) return
-  const bag = asBag(options, call.title)
+  const bag = asBag(options, call)
   for (const name in bag) {
     const value = bag[name]
     if (value !== undefined && !readCommon(call, name, value)) throw unknownOption(call, name, FOR_ALL)
@@ -95,16 +95,21 @@ export function readJob(call: Call, bag: Record<string, unknown>, at: string): v
   if (call.jobKey === '') throw noJobKey(call, at)
 }
 
-/** A text that must be there: the name of a worker, of a method, a key. */
-export function text(value: unknown, what: string): string {
+/** A text that must be there: the name of a worker, of a method, a key; `of` is what it is a part of. */
+export function text(value: unknown, what: string, of = ''): string {
   if (typeof value === 'string' && value !== '' && value.length <= LONGEST_KEY) return value
-  throw new InvalidArgument(`${what} is ${show(value)}: it has to be text of 1 to ${LONGEST_KEY} characters`)
+  throw new InvalidArgument(
+    `${of === '' ? '' : `${of}.`}${what} is ${show(value)}: it has to be text of 1 to ${LONGEST_KEY} characters`,
+  )
 }
 
-export function asBag(options: unknown, title: string): Record<string, unknown> {
+/** `whose` is named in the error: a call is asked for its title only then. */
+export function asBag(options: unknown, whose: string | { readonly title: string }): Record<string, unknown> {
   if (typeof options === 'object' && options !== null && !Array.isArray(options))
     return options as Record<string, unknown>
-  throw new InvalidArgument(`${title} takes one bag of options, such as { arg: 42 }, and not ${show(options)}`)
+  throw new InvalidArgument(
+    `${typeof whose === 'string' ? whose : whose.title} takes one bag of options, such as { arg: 42 }, and not ${show(options)}`,
+  )
 }
 
 export function timeoutOf(value: unknown, what: string): number {
