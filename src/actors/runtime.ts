@@ -173,7 +173,7 @@ export class Runtime implements WorkerContext, TurnOutput {
         void this.#load(decodeValue(bytes, start, end) as LoadRequest)
         return
       case HostFrame.CREATE:
-        void this.#create(decodeValue(bytes, start, end))
+        this.#startInstance(bytes, start, end)
         return
       case HostFrame.STOP:
         this.timers.stop()
@@ -194,6 +194,19 @@ export class Runtime implements WorkerContext, TurnOutput {
       if (error instanceof Error && error.cause !== undefined) failure.cause = describeThrown(error.cause)
       this.#out.frame(HostFrame.LOAD_FAILED, 0, 0, encodeValue(failure, 'failure'))
     }
+  }
+
+  #startInstance(bytes: Buffer, start: number, end: number): void {
+    let data: unknown
+    try {
+      data = decodeValue(bytes, start, end)
+    } catch (error) {
+      const what = error instanceof Error ? error.message : String(error)
+      const message = `the data for create of ${this.workerName} cannot be read: ${what}`
+      this.#out.frame(HostFrame.CREATE_FAILED, 0, 0, encodeFailure(new RemoteWorkerError('BAD_ARGUMENT', message)))
+      return
+    }
+    void this.#create(data)
   }
 
   async #create(data: unknown): Promise<void> {

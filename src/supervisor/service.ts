@@ -91,6 +91,7 @@ export class Service {
         this.#resetResult(caller, corr, e, body.subarray(e.payloadAt))
         break
       case Verb.NEW_WORKER: {
+        checkKeys(e)
         const data = body.subarray(e.payloadAt)
         const started = this.#registry.startNew(e.worker, e.workerKey, data.length === 0 ? undefined : data)
         reply(caller, corr, started, () => encodeValue(e.workerKey))
@@ -112,6 +113,7 @@ export class Service {
 
   #resetResult(caller: Caller, corr: number, e: Envelope, value: Uint8Array): void {
     this.#registry.checkWorker(e.worker)
+    checkKeys(e)
     const { results } = this.#options
     if (value.length === 0) results.delete(e.worker, e.workerKey, e.jobKey)
     else results.set(e.worker, e.workerKey, e.jobKey, value)
@@ -125,7 +127,9 @@ export class Service {
       const end = at + 4 > bytes.length ? Number.POSITIVE_INFINITY : at + 4 + readU32(bytes, at)
       if (end > bytes.length) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue ends beyond the frame`)
       const body = bytes.subarray(at + 4, end)
-      jobs.push(this.#job(readEnvelope(body, 0, body.length), body, jobs.length))
+      const e = readEnvelope(body, 0, body.length)
+      if (e.verb !== Verb.ENQUEUE) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue has verb ${e.verb}`)
+      jobs.push(this.#job(e, body, jobs.length))
       at = end
     }
     reply(caller, corr, this.#enqueues().many(jobs), encodeEnqueuedMany)
@@ -134,9 +138,8 @@ export class Service {
   #job(e: Envelope, body: Buffer, index?: number): NewJob {
     requireJobKey(e, index === undefined ? 'enqueue' : `job ${index} of a bulk enqueue`)
     this.#registry.checkMethod(e.worker, e.method)
-    if (e.jobKey.length > LONGEST_KEY) {
-      throw new InvalidArgument(`the job key has ${e.jobKey.length} characters; at most ${LONGEST_KEY} are allowed`)
-    }
+    // The store would refuse it, too, and with it the jobs of others that came in the same turn.
+    checkKeys(e)
     if (e.attempts > MOST_ATTEMPTS) {
       throw new InvalidArgument(`attempts is ${e.attempts}; at most ${MOST_ATTEMPTS} are allowed`)
     }
@@ -172,6 +175,13 @@ export class Service {
     this.#store()
     return this.#enqueuer!
   }
+}
+
+/** Of what is kept: keys of jobs, of instances and of cached results. */
+function checkKeys({ jobKey, workerKey }: Envelope): void {
+  const [what, key] = jobKey.length > LONGEST_KEY ? ['job', jobKey] : ['worker', workerKey]
+  if (key.length <= LONGEST_KEY) return
+  throw new InvalidArgument(`the ${what} key has ${key.length} characters; at most ${LONGEST_KEY} are allowed`)
 }
 
 function requireJobKey(e: Envelope, what: string): void {
