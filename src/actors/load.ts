@@ -39,6 +39,12 @@ function importProblem(file: string, cause: unknown): string {
       '(node --import tsx …), or use Node 22.18 or later'
     )
   }
+  if (
+    cause instanceof SyntaxError &&
+    /import statement outside a module|Unexpected token 'export'/.test(cause.message)
+  ) {
+    return 'it is written as an ES module, and Node takes it for CommonJS. Put "type": "module" into the nearest package.json, or name it .mjs'
+  }
   const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
   return code === 'ERR_MODULE_NOT_FOUND' ? text : `it threw ${text}`
 }

@@ -76,6 +76,11 @@ t.test('a workers folder that is missing is named', async (t) => {
   await refused(t, { workers: join(folder, 'nowhere') }, join(folder, 'nowhere'), '--workers')
 })
 
+t.test('a worker file that Node takes for CommonJS is named, with the way out', async (t) => {
+  const workers = t.testdir({ 'package.json': '{"type":"commonjs"}', 'hello_worker.js': GOOD })
+  await refused(t, { workers }, 'hello_worker.js', '"type": "module"', '.mjs')
+})
+
 for (const [name, source, ...parts] of [
   ['throws at import', 'throw new RangeError("no luck")', 'no luck'],
   ['has a syntax error', 'export default class {', /SyntaxError|Unexpected/],
