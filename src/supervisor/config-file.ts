@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { parseDocument } from 'yaml'
+import { type Document, isPair, parseDocument, visit } from 'yaml'
 import { ConfigurationError } from '../errors.js'
 
 /** Looked for in this order in the working directory. */
@@ -27,10 +27,11 @@ export function readConfigFile(path: string, env: Environment): Record<string, u
   const document = parseDocument(read(path), { prettyErrors: true })
   const broken = document.errors[0]
   if (broken !== undefined) throw new ConfigurationError(`${path} is not valid YAML: ${broken.message}`)
+  substituteAll(document, path, env)
   const value: unknown = document.toJS()
   if (value === null || value === undefined) return {}
   if (!isMap(value)) throw new ConfigurationError(`${path} holds ${describe(value)} and not a map of sections`)
-  const sections = clean(value, path, env) as Record<string, unknown>
+  const sections = clean(value, path) as Record<string, unknown>
   if ('backgroundrb' in sections) {
     if ('supervisor' in sections) {
       throw new ConfigurationError(
@@ -51,29 +52,48 @@ function read(path: string): string {
   }
 }
 
-function clean(value: unknown, at: string, env: Environment): unknown {
-  if (typeof value === 'string') return substitute(value, at, env)
-  if (Array.isArray(value)) return value.map((item, i) => clean(item, `${at}[${i}]`, env))
+/** Takes the colons off the keys. */
+function clean(value: unknown, at: string): unknown {
+  if (Array.isArray(value)) return value.map((item, i) => clean(item, `${at}[${i}]`))
   if (!isMap(value)) return value
   const result: Record<string, unknown> = Object.create(null)
   for (const [key, child] of Object.entries(value)) {
-    const name = key.startsWith(':') ? key.slice(1) : key
+    const name = withoutColon(key)
     if (name in result) throw new ConfigurationError(`${at}: the key "${name}" stands twice, with and without a colon`)
-    result[name] = clean(child, `${at}: ${name}`, env)
+    result[name] = clean(child, `${at}: ${name}`)
   }
   return result
+}
+
+/** As YAML has it: without quotes, what looks like a number or a boolean is one. */
+const NOT_TEXT = /^(true|false|-?(0|[1-9]\d*)(\.\d+)?)$/
+
+function substituteAll(document: Document, path: string, env: Environment): void {
+  visit(document, {
+    Scalar(key, node, parents) {
+      if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return
+      const names = parents.filter(isPair).map((pair) => withoutColon(String(pair.key)))
+      const text = substitute(node.value, [path, ...names].join(': '), env)
+      node.value = node.type === 'PLAIN' && NOT_TEXT.test(text) ? JSON.parse(text) : text
+    },
+  })
 }
 
 function substitute(text: string, at: string, env: Environment): string {
   return text.replace(/\$\{([^}]*)\}/g, (_, inner: string) => {
     const [name = '', ...rest] = inner.split(':-')
     const value = env[name]
-    if (value !== undefined) return value
+    // As a shell takes `:-`, and the client the same file: empty is as good as not set.
+    if (value !== undefined && value !== '') return value
     if (rest.length > 0) return rest.join(':-')
     throw new ConfigurationError(
       `${at}: the environment variable ${name} is not set; set it, or give a default as \${${name}:-value}`,
     )
   })
+}
+
+function withoutColon(key: string): string {
+  return key.startsWith(':') ? key.slice(1) : key
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

@@ -101,7 +101,17 @@ t.test('${NAME} is the environment variable, with a default after :-', async (t)
   const config = load(t, file, { env })
   t.equal(config.ip, '127.0.0.3')
   t.match(config.data, /somewhere$/)
-  t.throws(() => load(t, file, { env: { NOWHERE: 'x' } }), { message: /PLACE is not set/ })
+  t.throws(() => load(t, file, { env: { NOWHERE: 'x' } }), { message: /supervisor: ip:.*PLACE is not set/ })
+  t.match(load(t, file, { env: { ...env, NOWHERE: '' } }).data, /somewhere$/, 'empty is not set')
+})
+
+t.test('a variable without quotes is a number or a boolean when it looks like one, as in YAML', async (t) => {
+  const file =
+    'supervisor:\n  port: ${PORT:-11007}\n  persistent_disabled: ${OFF}\n  data: ${NAME}\n  environment: "${PORT:-1}"\n'
+  const env = { PORT: '4000', OFF: 'true', NAME: '007' }
+  t.match(load(t, file, { env }), { port: 4000, persistent_disabled: true, data: /007$/, environment: '4000' })
+  t.equal(load(t, file, { env: { OFF: 'false', NAME: 'x' } }).port, 11007)
+  t.throws(() => load(t, file, { env: { ...env, PORT: 'x' } }), { message: /supervisor.port is "x" \(string\)/ })
 })
 
 t.test('a file that is named must exist', async (t) => {
