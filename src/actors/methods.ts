@@ -24,6 +24,9 @@ const ASKED_BY_THE_LANGUAGE = new Set(['then', 'catch', 'finally', 'toJSON', 'va
 /** What a client's proxy does itself. */
 const ASKED_OF_THE_PROXY = new Set(['workerInfo', 'askResult', 'resetResult', 'delete'])
 
+/** What printers and comparers, most of all those of test tools, look for on any object. */
+const ASKED_BY_TOOLS = new Set(['prototype', 'inspect', 'nodeType', 'tagName', 'asymmetricMatch'])
+
 /** `asyncFoo`, `enq_foo`: the proxy reads these as "foo, but…". */
 const PREFIXED = /^(async|enq|deq)(?:_.|\p{Lu})/u
 
@@ -45,6 +48,7 @@ export function methodTable(prototype: object, base: object): MethodTable {
 function whyNot(name: string, method: unknown, base: object): string | undefined {
   if (ASKED_BY_THE_LANGUAGE.has(name)) return 'JavaScript itself calls it on objects that are passed around'
   if (ASKED_OF_THE_PROXY.has(name)) return "it is an operation of the client's proxy"
+  if (ASKED_BY_TOOLS.has(name)) return "tools look for it on any object, so a client's proxy does not have it"
   const prefix = PREFIXED.exec(name)?.[1]
   if (prefix !== undefined) return `a client's proxy reads "${prefix}" before a name as a way to call that name`
   if (name in base) return 'it would hide a member that every worker has'

@@ -9,7 +9,10 @@ import { Call, cancelled } from './call.js'
 import type { Link } from './link.js'
 import { readCommonOptions, readOptions, show, text } from './options.js'
 
-/** Names that programs ask any object for: as methods they would make a proxy look like something else. */
+/**
+ * Names that programs ask any object for: as methods they would make a proxy look like something else. The server
+ * refuses methods of these names when it loads a worker (methods.ts), and the types leave them out (types.ts).
+ */
 const NOT_METHODS = new Set([
   'then',
   'catch',

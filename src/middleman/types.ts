@@ -31,9 +31,9 @@ export interface WorkerInfo {
 
 /** What every request takes. */
 export interface RequestOptions {
-  /** Milliseconds until the caller gives up; the method sees it too. */
+  /** Milliseconds until the caller gives up; a method that is called sees it too, a job of the queue does not. */
   timeout?: number | undefined
-  /** Aborting it rejects with `Cancelled`; the method sees it too. */
+  /** Aborting it rejects with `Cancelled`; a method that is called sees it too, a job of the queue does not. */
   signal?: AbortSignal | undefined
 }
 
@@ -156,12 +156,23 @@ type NotCallable =
   | 'toString'
   | 'toLocaleString'
   | 'valueOf'
+  | 'hasOwnProperty'
+  | 'isPrototypeOf'
+  | 'propertyIsEnumerable'
+  | 'prototype'
+  | 'inspect'
+  | 'nodeType'
+  | 'tagName'
+  | 'asymmetricMatch'
   | `_${string}`
   | `${Prefix}_${string}`
 
 type Prefix = 'async' | 'enq' | 'deq'
 
-/** Names of a class that clients can call. Properties, accessors' values and symbols are none. */
+/**
+ * Names of a class that clients can call. Private members, symbols and plain properties are none. A property or an
+ * accessor that holds a function looks like a method to types; the server refuses it.
+ */
 type MethodName<W> = {
   [K in keyof W]-?: K extends string
     ? K extends NotCallable

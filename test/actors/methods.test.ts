@@ -32,6 +32,8 @@ t.test('only own functions of the exported class can be called', async (t) => {
     askResult() { ran('askResult') }
     resetResult() { ran('resetResult') }
     delete() { ran('delete') }
+    inspect() { ran('inspect') }
+    asymmetricMatch() { ran('asymmetricMatch') }
     asyncFoo() { ran('asyncFoo') }
     enq_foo() { ran('enq_foo') }
     deqFoo() { ran('deqFoo') }
@@ -51,6 +53,7 @@ t.test('only own functions of the exported class can be called', async (t) => {
     [
       'addTimer',
       'askResult',
+      'asymmetricMatch',
       'asyncFoo',
       'catch',
       'delete',
@@ -59,6 +62,7 @@ t.test('only own functions of the exported class can be called', async (t) => {
       'finally',
       'generator',
       'hasOwnProperty',
+      'inspect',
       'resetResult',
       'stream',
       'then',

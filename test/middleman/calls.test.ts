@@ -242,6 +242,8 @@ t.test('a proxy is no promise, and no object that it is not', async (t) => {
     'toJSON',
     'constructor',
     'valueOf',
+    'inspect',
+    'asymmetricMatch',
     '_private',
     '__proto__',
     Symbol.iterator,

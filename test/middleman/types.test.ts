@@ -20,6 +20,7 @@ declare class BillingWorker extends MetaWorker {
   sendSMS(to: string): void
   override create(data?: unknown): void
   _hidden(): void
+  inspect(): void
   asyncTwice(): void
   enq_twice(): void
   readonly property: number
@@ -117,6 +118,8 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   await worker.asyncCreate({})
   // @ts-expect-error
   await worker._hidden()
+  // @ts-expect-error
+  await worker.inspect()
   // @ts-expect-error
   await worker.addTimer({ arg: 1 })
   // @ts-expect-error
