@@ -4,7 +4,7 @@
  * It goes the way that it goes in production but for the thread: arguments and results are encoded and
  * decoded, only what clients can call can be called, errors arrive as clients get them.
  */
-import type { OffstageError } from '../errors.js'
+import { Cancelled, type OffstageError } from '../errors.js'
 import { decodeValue, encodeValue } from '../wire/codec.js'
 import { envelope, envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { decodeFailure } from '../wire/failure.js'
@@ -161,7 +161,8 @@ export class TestRun<T extends MetaWorker> {
   #send(method: string, options: TestCall<unknown>, jobId: number, attempt: number): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const { signal } = options
-      if (signal?.aborted) throw signal.reason
+      if (signal?.aborted)
+        throw new Cancelled(`the signal of the call to ${method} was aborted`, { cause: signal.reason })
       const tag = ++this.#lastTag
       const body = callBody(method, options, jobId, attempt)
       try {
