@@ -166,7 +166,8 @@ export class ConfigurationError extends OffstageError {
 /**
  * The job store refused. `code`: `STORE_FULL` (no room: nothing was stored), `STORE_LOCKED` (another
  * process has the folder), `JOURNAL_CORRUPT` (refuse to open; the offset is in the message),
- * `STORE_FAILED` (the disk failed: what was pending has an unknown outcome), `STORE_CLOSED`.
+ * `STORE_FAILED` (the disk failed: what was pending has an unknown outcome), `STORE_CLOSED`, `STORE_DISABLED` (the
+ * server runs without a durable queue).
  */
 export class StoreError extends OffstageError {
   /** Exit status of the supervisor when this error ends it (sysexits.h): 65 data, 74 input/output, 75 locked. */
