@@ -73,7 +73,7 @@ export class Service {
         caller.accepted(corr)
         break
       case Verb.ENQUEUE:
-        this.#enqueues().add(this.#job(e, body), caller, corr)
+        this.#enqueues().add(this.#job(e, body, body.length), caller, corr)
         break
       case Verb.ENQUEUE_MANY:
         this.#enqueueMany(caller, corr, body.subarray(e.payloadAt))
@@ -126,16 +126,16 @@ export class Service {
     for (let at = 0; at < bytes.length; ) {
       const end = at + 4 > bytes.length ? Number.POSITIVE_INFINITY : at + 4 + readU32(bytes, at)
       if (end > bytes.length) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue ends beyond the frame`)
-      const body = bytes.subarray(at + 4, end)
-      const e = readEnvelope(body, 0, body.length)
+      const e = readEnvelope(bytes, at + 4, end)
       if (e.verb !== Verb.ENQUEUE) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue has verb ${e.verb}`)
-      jobs.push(this.#job(e, body, jobs.length))
+      jobs.push(this.#job(e, bytes, end, jobs.length))
       at = end
     }
     reply(caller, corr, this.#enqueues().many(jobs), encodeEnqueuedMany)
   }
 
-  #job(e: Envelope, body: Buffer, index?: number): NewJob {
+  /** The argument lies in `body`, behind the envelope and before `end`. */
+  #job(e: Envelope, body: Buffer, end: number, index?: number): NewJob {
     requireJobKey(e, index === undefined ? 'enqueue' : `job ${index} of a bulk enqueue`)
     this.#registry.checkMethod(e.worker, e.method)
     // The store would refuse it, too, and with it the jobs of others that came in the same turn.
@@ -154,7 +154,7 @@ export class Service {
       workerKey: e.workerKey,
       method: e.method,
       jobKey: e.jobKey,
-      payload: body.subarray(e.payloadAt),
+      payload: body.subarray(e.payloadAt, end),
       runAt: Math.max(e.runAt, 0),
       priority: e.priority,
       maxAttempts: e.attempts === 0 ? this.#options.attempts : e.attempts,
