@@ -24,10 +24,18 @@ export class Replay {
     this.#state = state
   }
 
-  /** False when another unfinished job has the key: no history of ours holds that. */
+  /**
+   * False when another unfinished job has the key: no history of ours holds that. One that is active was: no record
+   * says that a job died with the process that ran it, but that its key was given away does.
+   */
   enqueued(job: ReplayedJob, id: number): boolean {
     const queue = this.#state.ensure(job.worker, job.workerKey)
-    if (this.#state.keys.find(queue, job.jobKey) !== undefined) return false
+    const holder = this.#state.keys.find(queue, job.jobKey)
+    if (holder !== undefined) {
+      if (holder.state !== 'active') return false
+      giveUp(holder)
+      this.#state.keys.remove(holder)
+    }
     const stored = createJob(job, id, queue, job.enqueuedAt, job.payloadStart, job.payloadEnd)
     stored.state = 'ready'
     this.#state.jobs.set(stored)
@@ -86,7 +94,12 @@ function afterCrash(job: Job): 'ready' | 'dead' {
     job.suspect = true
     return 'ready'
   }
+  giveUp(job)
+  return 'dead'
+}
+
+function giveUp(job: Job): void {
   const failure = { name: 'SupervisorStopped', message: `the supervisor stopped while attempt ${job.attempts} ran` }
   job.failure = job.atMostOnce ? outcomeUnknown(failure) : failure
-  return 'dead'
+  job.state = 'dead'
 }

@@ -120,6 +120,20 @@ t.test('a suspect on its last attempt is dead after the next crash, and not befo
   ])
 })
 
+t.test('the key of a job that died with the process is free, and stays so after further restarts', async (t) => {
+  let disk = await killedJournal([])
+  const store = await openFake(disk)
+  await store.enqueue([newJob('key', { atMostOnce: true })])
+  await store.claim(QUEUE, 1)
+  disk = disk.copy()
+  const again = await openFake(disk)
+  t.match(await again.enqueue([newJob('key')]), [{ created: true }])
+  disk = disk.copy()
+  const third = await openFake(disk)
+  t.match(await allJobs(third), [{ state: 'dead', failure: { message: /^outcome unknown: / } }, { state: 'ready' }])
+  t.match(await third.enqueue([newJob('key')]), [{ created: false }])
+})
+
 t.test('ids are not used again, also when every job is over', async (t) => {
   const system = await killedJournal(jobs(3))
   const store = await openFake(system)
