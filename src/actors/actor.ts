@@ -18,7 +18,7 @@ import { lifecycle, machineClock, stateOf } from './lifecycle.js'
 import type { Log } from './log.js'
 import { Mailbox, type ReplySink } from './mailbox.js'
 import { type LogLine, monotonic } from './messages.js'
-import { roomFor } from './room.js'
+import { freePlaces, roomFor } from './room.js'
 import type { HostKind } from './settings.js'
 
 interface Waiter<T> {
@@ -126,6 +126,11 @@ export class Actor {
   get room(): number {
     if (!this.#running || this.#stopping !== undefined) return 0
     return roomFor(this.#description!, this.#link?.meanTurn ?? 0, this.#mailbox.size)
+  }
+
+  /** How many of these would start at once. */
+  get free(): number {
+    return this.room === 0 ? 0 : freePlaces(this.#description!, this.#mailbox.size)
   }
 
   info(): WorkerInfo {

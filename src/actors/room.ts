@@ -5,6 +5,11 @@ import type { WorkerDescription } from './description.js'
 const PREFETCH_MS = 5
 const PREFETCH_LIMIT = 512
 
+/** How many turns could start at once. */
+export function freePlaces({ concurrency }: WorkerDescription, outstanding: number): number {
+  return Math.max(0, concurrency - outstanding)
+}
+
 /** `meanTurn` in milliseconds, 0 while unknown; `outstanding` messages have no outcome yet. */
 export function roomFor(worker: WorkerDescription, meanTurn: number, outstanding: number): number {
   const { concurrency, mailboxLimit } = worker

@@ -60,16 +60,19 @@ export class Queue {
    * Up to `limit` due jobs, highest priority first, then lowest id.
    *
    * A suspect may be what brought its host down, so nothing may run beside it: it is claimed only when
-   * nothing of its queue is active, and while it is active nothing else is claimed.
+   * nothing of its queue is active, and while it is active nothing else is claimed. At most `lastAttempts` of the
+   * jobs are on their last attempt; one more keeps what comes after it waiting, too, for the sake of the order.
    */
-  claim(name: QueueName, limit: number, now: number): ClaimedJob[] {
+  claim(name: QueueName, limit: number, now: number, lastAttempts = limit): ClaimedJob[] {
     this.sweep(now)
+    let lastOnes = 0
     const claimed: ClaimedJob[] = []
     const queue = this.#state.find(name.worker, name.workerKey)
     if (queue === undefined || queue.alone !== undefined) return claimed
     while (claimed.length < limit) {
       const job = queue.ready.peek()
       if (job === undefined || (job.suspect && queue.counts.active > 0)) break
+      if (isLastAttempt(job) && ++lastOnes > lastAttempts) break
       this.#state.move(job, 'active')
       job.pending = Pending.claim
       job.attempts++
@@ -256,6 +259,11 @@ export class Queue {
     else if (queue.counts.active > 0 || queue.ready.peek()?.suspect !== true) return
     this.#state.gain(queue)
   }
+}
+
+/** Would a crash during its next attempt end the job? */
+function isLastAttempt(job: Job): boolean {
+  return job.atMostOnce || job.attempts + 1 >= job.maxAttempts
 }
 
 export function attemptsLeft(job: Job): boolean {

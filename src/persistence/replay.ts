@@ -46,8 +46,6 @@ export class Replay {
   claimed(id: number, attempt: number): void {
     const job = this.#state.jobs.get(id)
     if (job === undefined) return
-    // Nobody ended the claim before this one: the process did, and the job has been a suspect since.
-    if (job.state === 'active') job.suspect = true
     job.state = 'active'
     job.attempts = attempt
   }
@@ -85,12 +83,8 @@ export class Replay {
   }
 }
 
-/**
- * A claim says that a job was on its way to its worker, and not that it began, so a job is not given up for a crash
- * among many, even on its last attempt. A suspect was claimed alone: then the crash counts.
- */
 function afterCrash(job: Job): 'ready' | 'dead' {
-  if (attemptsLeft(job) || !(job.atMostOnce || job.suspect)) {
+  if (attemptsLeft(job)) {
     job.suspect = true
     return 'ready'
   }

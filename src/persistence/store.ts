@@ -115,8 +115,11 @@ export interface JobStore {
    * Claims up to `limit` due jobs of a queue, highest priority first, then lowest id. Resolves when the
    * claims are written (durable when one is `atMostOnce`), so that a job that kills the process is counted.
    * A suspect job is claimed alone: the result then holds just that one.
+   *
+   * Of jobs whose last attempt it is (or that are `atMostOnce`), at most `lastAttempts` (default `limit`) are
+   * claimed: as many as can start at once. A crash ends a claimed one for good, so none should wait claimed.
    */
-  claim(queue: QueueName, limit: number): Promise<ClaimedJob[]>
+  claim(queue: QueueName, limit: number, lastAttempts?: number): Promise<ClaimedJob[]>
 
   /** Ends jobs as done; resolves when durable. False for an attempt that is not the current one. */
   finish(attempts: readonly Attempt[]): Promise<boolean[]>

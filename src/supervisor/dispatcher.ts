@@ -154,7 +154,8 @@ export class Dispatcher implements ReplySink {
         lane.again = false
         const room = this.#room(queue)
         if (room < 1) break
-        const jobs = await this.#store.claim(queue, room)
+        const free = this.#registry.find(queue.worker, queue.workerKey)?.free ?? 0
+        const jobs = await this.#store.claim(queue, room, free)
         for (const job of jobs) this.#send(job)
         // A full claim may have left more; when the worker still has room there is no other event to wait for.
         if (jobs.length === room) lane.again = true

@@ -88,6 +88,22 @@ t.test('a job whose removal is not durable cannot be claimed; refused, it can', 
   t.equal(queue.claim(A, 1, 0).length, 1)
 })
 
+t.test(
+  'of jobs on their last attempt only as many are claimed as can start, and what comes after them waits',
+  async (t) => {
+    const { queue, add } = setup()
+    add('many')
+    add('last', { maxAttempts: 1 })
+    add('once', { atMostOnce: true })
+    add('more')
+    const keys = (lastAttempts: number) => queue.claim(A, 9, 0, lastAttempts).map((job) => job.jobKey)
+    t.same(keys(0), ['many'])
+    t.same(keys(0), [], 'the order is kept')
+    t.same(keys(1), ['last'])
+    t.same(keys(1), ['once', 'more'])
+  },
+)
+
 t.test('a suspect waits until nothing runs, and runs alone', async (t) => {
   const { queue, add } = setup()
   const settle = (id: number) => queue.commit(id, 10_000)

@@ -25,9 +25,9 @@ class TestStore extends MemoryStore {
   full = false
   gate: Promise<void> | undefined
 
-  override async claim(queue: QueueName, limit: number) {
+  override async claim(queue: QueueName, limit: number, lastAttempts?: number) {
     if (this.full) throw FULL
-    const jobs = await super.claim(queue, limit)
+    const jobs = await super.claim(queue, limit, lastAttempts)
     await this.gate
     return jobs
   }

@@ -209,6 +209,31 @@ t.test('after a restart overdue jobs run at once, scheduled ones at their time, 
   t.equal(runs().length, 4)
 })
 
+t.test('kill -9 takes the last attempt only from jobs that had started', async (t) => {
+  const { folder, state, worker, until, start } = await setUp(t)
+  const gate = join(folder, 'gate')
+  writeFileSync(gate, '')
+  await worker.enqRecordSlowly({ arg: { gate }, jobKey: 'started', attempts: 1 })
+  await until((runs) => runs.length === 1)
+  const others = Array.from({ length: 30 }, (_, i) => `waits ${i}`)
+  await Promise.all(others.map((jobKey) => worker.enqRecord({ arg: 1, jobKey, attempts: 1 })))
+  await state.server.kill()
+  writeFileSync(gate, 'open')
+  state.server = await start()
+  const all = await until((runs) => runs.length === 31)
+  t.strictSame(
+    all
+      .slice(1)
+      .map((run) => run.jobKey)
+      .sort(),
+    others.sort(),
+  )
+  const again = await MiddleMan.connect({ client: state.server.address })
+  const answer = await again.worker('recording_worker').enqRecord!({ arg: 1, jobKey: 'started' })
+  t.match(answer, { created: true }, 'it is dead, and does not hold its key')
+  await again.close()
+})
+
 t.test('a server without a durable queue refuses to enqueue, and keeps no journal', async (t) => {
   const { worker, data } = await setUp(t, { OFFSTAGE_PERSISTENT_DISABLED: 'true' })
   await t.rejects(worker.enqRecord({ arg: 1, jobKey: 'k' }), { code: 'STORE_DISABLED', message: /persistent_disabled/ })

@@ -124,10 +124,10 @@ export class JournalStore implements JobStore {
     return this.#whenDurable([id], true)
   }
 
-  claim(name: QueueName, limit: number): Promise<ClaimedJob[]> {
+  claim(name: QueueName, limit: number, lastAttempts = limit): Promise<ClaimedJob[]> {
     const refusal = this.#refusal()
     if (refusal !== undefined) return Promise.reject(refusal)
-    const jobs = this.#queue.claim(name, Math.min(limit, MAX_ATTEMPTS_A_CALL), this.#clock())
+    const jobs = this.#queue.claim(name, Math.min(limit, MAX_ATTEMPTS_A_CALL), this.#clock(), lastAttempts)
     this.#announceSoon()
     if (jobs.length === 0) return Promise.resolve(jobs)
     this.#stream.reserve(jobs.length * ATTEMPT_RECORD_BYTES)

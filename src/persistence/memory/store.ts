@@ -67,10 +67,10 @@ export class MemoryStore implements JobStore {
     return id !== undefined
   }
 
-  async claim(queue: QueueName, limit: number): Promise<ClaimedJob[]> {
+  async claim(queue: QueueName, limit: number, lastAttempts = limit): Promise<ClaimedJob[]> {
     this.#checkOpen()
     const now = this.#clock()
-    const jobs = this.#queue.claim(queue, limit, now)
+    const jobs = this.#queue.claim(queue, limit, now, lastAttempts)
     for (const { id } of jobs) this.#queue.commit(id, now)
     this.#announce()
     return jobs
