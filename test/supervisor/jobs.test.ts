@@ -214,8 +214,8 @@ t.test('kill -9 takes the last attempt only from jobs that had started', async (
   const gate = join(folder, 'gate')
   writeFileSync(gate, '')
   // Turns that are short so far: jobs are sent ahead by the hundred.
-  const warmUp = 50
-  for (let i = 0; i < warmUp; i++) await worker.record({ arg: i })
+  const warmUp = 500
+  await Promise.all(Array.from({ length: warmUp }, (_, i) => worker.record({ arg: i })))
   await worker.enqRecordSlowly({ arg: { gate }, jobKey: 'started', attempts: 1 })
   await until((runs) => runs.length === warmUp + 1)
   const others = Array.from({ length: 30 }, (_, i) => `waits ${i}`)
