@@ -28,6 +28,26 @@ t.test('two in one process do not disturb each other', async (t) => {
   await b.stop()
 })
 
+t.test('a clock that jumps strands no job: the next sweep finds what is due', async (t) => {
+  const real = Date.now
+  let jump = 0
+  Date.now = () => real() + jump
+  t.teardown(() => {
+    Date.now = real
+  })
+  const cwd = t.testdir()
+  const supervisor = await startSupervisor({ cwd, workers: WORKERS, port: 0, log_level: 'silent' })
+  const middleMan = await MiddleMan.connect({ client: supervisor.address })
+  const worker = middleMan.worker('echo_worker')
+  const later = { arg: { key: 'ran', value: true }, jobKey: 'later', scheduledAt: Date.now() + 3_600_000 }
+  await worker.enqRemember!(later)
+  t.equal(await worker.askResult('ran'), null)
+  jump = 7_200_000
+  while ((await worker.askResult('ran')) === null) await new Promise((resolve) => setTimeout(resolve, 20))
+  await middleMan.close()
+  await supervisor.stop()
+})
+
 t.test('what is wrong rejects, and nothing keeps running', async (t) => {
   const cwd = t.testdir()
   await t.rejects(startSupervisor({ cwd, port: 70_000, log_level: 'silent' }), { message: /--port is 70000/ })

@@ -128,6 +128,15 @@ t.test('never before its time, and soon after it', async (t) => {
   t.ok(second!.at >= due, `ran ${second!.at - due} ms after its time`)
 })
 
+t.test('a job starts by a timer of its own, and not with the next sweep', async (t) => {
+  // Sweeps come at :00 and :59 of a minute.
+  const { worker, until } = await setUp(t, { OFFSTAGE_PERSISTENT_DELAY: '59' })
+  const due = Date.now() + 200
+  await worker.enqRecord({ arg: 'soon', jobKey: 'soon', scheduledAt: due })
+  const [run] = await until((runs) => runs.length === 1)
+  t.ok(run!.at - due < 15_000, `ran ${run!.at - due} ms after its time`)
+})
+
 t.test('a method that throws is tried again up to its attempts', async (t) => {
   const { worker, state, until } = await setUp(t)
   await worker.enqFailUntil({ arg: { attempt: 3 }, jobKey: 'third' })
@@ -171,6 +180,13 @@ t.test('a job that kills its worker ends dead, and the good ones run', async (t)
     (runs) => new Set(runs.filter((run) => run.method === 'record').map((run) => run.arg)).size === 50,
   )
   t.equal(all.filter((run) => run.method === 'die').length, 2)
+})
+
+t.test('a job that is to run at most once is dead after a crash', async (t) => {
+  const { worker, state, runs } = await setUp(t)
+  await worker.enqDie({ arg: 'once', jobKey: 'once', attempts: 5, atMostOnce: true })
+  t.match(await state.server.line((entry) => entry.msg.includes('for the last time')), { jobKey: 'once', attempt: 1 })
+  t.equal(runs().length, 1)
 })
 
 t.test('jobs for an instance that is not running wait for it', async (t) => {

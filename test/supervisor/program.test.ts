@@ -3,6 +3,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
+import { Verb } from '#offstage/wire/envelope.js'
+import { body, RawClient } from '../support/raw-client.js'
 import { Server, type ServerOptions } from '../support/server.js'
 
 const GOOD =
@@ -151,10 +153,15 @@ t.test('SIGTERM lets the running call finish, tells clients, and closes the jour
   const worker = middleMan.worker('recording_worker')
   const running = worker.recordSlowly!({ arg: { gate: join(folder, 'gate') } })
   while ((await middleMan.worker('recording_worker').workerInfo()).inFlight !== 1);
+  const deaf = await RawClient.connect(server.port)
   server.child.kill('SIGTERM')
   await server.line((line) => line.msg.includes('stopping'))
+  void deaf.send(body(Verb.CALL, { worker: 'recording_worker', method: 'record' }))
+  void deaf.send(body(Verb.ENQUEUE, { worker: 'recording_worker', method: 'record', jobKey: 'late' }))
   writeFileSync(join(folder, 'gate'), 'open')
   t.equal(await running, undefined)
+  await deaf.closed
+  t.equal(deaf.answers, 0, 'what comes after GOAWAY is neither taken nor refused')
   t.equal(await server.ended(), 0)
   t.ok(server.lines.some((line) => line.msg === 'stopped'))
   await t.rejects(worker.record!({}), { name: /^(NoServerAvailable|ConnectionError|Draining)$/, executed: 'no' })

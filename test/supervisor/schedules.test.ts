@@ -4,6 +4,10 @@ import { MiddleMan } from 'offstage/middleman'
 import t from 'tap'
 import { Server } from '../support/server.js'
 
+/** The hour that it is now on an island 14 hours ahead of UTC, and the next. */
+const hour = (new Date().getUTCHours() + 14) % 24
+const hours = `${hour},${(hour + 1) % 24}`
+
 t.test('a schedule calls its method with its data, in seconds, and not beside itself', async (t) => {
   const folder = t.testdir({
     record: '',
@@ -11,23 +15,27 @@ t.test('a schedule calls its method with its data, in seconds, and not beside it
     'offstage.yml': `
 schedules:
   recording_worker:
+    record: { cron: "* * * * * * 2199" }
     recordSlowly: { cron: "* * * * * *", data: { gate: "\${GATE}" } }
   echo_worker:
     remember: { trigger_args: "*/1 * * * * *", data: { key: scheduled, value: { from: yaml } } }
-    fail: { cron: "* * * * * *", data: scheduled failure, timezone: Europe/London }
+    fail: { cron: "* * ${hours} * * *", data: scheduled failure, timezone: Pacific/Kiritimati }
+    some_task: { cron: "* * * 1-31 * 0-6" }
 `,
   })
   const server = await Server.start({
     data: join(folder, 'data'),
     args: ['--config', join(folder, 'offstage.yml')],
-    env: { RECORD: join(folder, 'record'), GATE: join(folder, 'gate') },
+    env: { RECORD: join(folder, 'record'), GATE: join(folder, 'gate'), TZ: 'UTC' },
   })
   t.teardown(() => server.kill())
   await server.line((line) => line.msg.includes('still runs') && line.method === 'recordSlowly')
   const failure = await server.line((line) => line.msg.includes('scheduled failure'))
   t.match(failure, { worker: 'echo_worker', method: 'fail', level: 50 })
   const runs = readFileSync(join(folder, 'record'), 'utf8').trim().split('\n')
-  t.equal(runs.length, 1, 'the firing that came while it ran was left out')
+  t.equal(runs.length, 1, 'the firing that came while it ran was left out, and 2199 is not yet')
+  const twice = server.lines.some((line) => line.msg.includes('still runs') && line.method === 'some_task')
+  t.notOk(twice, 'day and weekday both match, and that is one firing')
   const middleMan = await MiddleMan.connect({ client: server.address })
   t.strictSame(await middleMan.worker('echo_worker').askResult('scheduled'), { from: 'yaml' })
   await middleMan.close()

@@ -22,6 +22,7 @@ export class RawClient {
   readonly #connection: Connection
   readonly #waiting: ((answer: Answer) => void)[] = []
   #lastCorr = 0
+  answers = 0
 
   static async connect(port: number): Promise<RawClient> {
     const socket = connect(port, '127.0.0.1')
@@ -68,6 +69,7 @@ export class RawClient {
   }
 
   #answer(answer: Answer): void {
+    this.answers++
     this.#waiting.shift()?.(answer)
   }
 }
