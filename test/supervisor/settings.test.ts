@@ -46,7 +46,9 @@ workers:
   await t.rejects(told!.report!(), { name: 'Overloaded', executed: 'no' })
 
   await plain!.enqFail!({ jobKey: 'job' })
-  t.match(await server.line((line) => line.msg.includes('is tried again')), { attempt: 1 })
+  const retry = await server.line((line) => line.msg.includes('is tried again'))
+  t.equal(retry.attempt, 1)
+  t.ok(Date.parse(retry.runAt as string) - (retry.time as number) < 250, 'after retry_delay, and not the default')
   t.match(await server.line((line) => line.msg.includes('for the last time')), { attempt: 2 })
 })
 
