@@ -112,10 +112,6 @@ export class Dispatcher implements ReplySink {
     await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  get active(): number {
-    return this.#active.size
-  }
-
   result(tag: number): void {
     const active = this.#take(tag)
     if (active === undefined || active.settled) return

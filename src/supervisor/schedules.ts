@@ -42,10 +42,6 @@ export class Schedules implements ReplySink {
     })
   }
 
-  get size(): number {
-    return this.#entries.length
-  }
-
   start(): void {
     for (const [tag, { schedule }] of this.#entries.entries()) {
       for (const expression of schedule.cron.expressions) {

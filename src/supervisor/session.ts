@@ -47,11 +47,6 @@ export class Session implements Caller {
     })
   }
 
-  /** Calls that still wait for their answer from a worker. */
-  get running(): number {
-    return this.#running.size
-  }
-
   result(corr: number, bytes: Buffer, start: number, end: number): void {
     this.#running.delete(corr)
     this.#result(corr, bytes, start, end)
