@@ -50,6 +50,7 @@ function setUp(t: Test) {
   let heard: () => void = () => {}
   const actor = {
     room: 1,
+    free: 1,
     send(_body: Buffer, _method: string, _timeout: number, sink: ReplySink, tag: number) {
       sent.push({ sink, tag })
       heard()
