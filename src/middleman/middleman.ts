@@ -138,7 +138,9 @@ function callable(link: Link): MiddleMan {
 
 function newWorker(options: NewWorkerOptions): Call {
   const { worker, workerKey, data, ...rest } = asBag(options, 'newWorker')
-  const call = new Call(Verb.NEW_WORKER, text(worker, 'worker'), text(workerKey, 'workerKey'), '')
+  // Without a key it is the instance that proxies without a key mean, which may be one that nobody has started yet.
+  const key = workerKey === undefined || workerKey === '' ? '' : text(workerKey, 'workerKey')
+  const call = new Call(Verb.NEW_WORKER, text(worker, 'worker'), key, '')
   if (data !== undefined) call.payload = encodeValue(data, 'data')
   readCommonOptions(call, rest)
   return call

@@ -79,8 +79,8 @@ export interface BulkJob extends JobOptions {
 
 export interface NewWorkerOptions extends RequestOptions {
   worker: string
-  /** Not that of a running instance of the worker. */
-  workerKey: string
+  /** Not that of a running instance of the worker. Without one: the instance without a key, if it does not run. */
+  workerKey?: string
   /** What `create` gets. */
   data?: unknown
 }

@@ -7,7 +7,7 @@ import { Supervisor } from './supervisor.js'
 export type { Settings } from './settings.js'
 export type { Supervisor } from './supervisor.js'
 
-export interface EmbedOptions extends Partial<Omit<Settings, 'workers'>> {
+export interface EmbedOptions extends Partial<Omit<Settings, 'workers' | 'environment'>> {
   /** Folder, or folders, of workers. */
   workers?: string | readonly string[]
   /** Configuration file; without it the usual ones are looked for in `cwd`. */

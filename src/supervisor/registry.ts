@@ -6,7 +6,7 @@ import { Actor } from '../actors/actor.js'
 import type { WorkerInfo } from '../actors/actor-options.js'
 import type { WorkerDescription } from '../actors/description.js'
 import type { WorkerSettings } from '../actors/settings.js'
-import { ConfigurationError, Draining, InvalidArgument, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
+import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
 import type { ResultStore } from '../persistence/results/memory.js'
 import type { QueueName } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
@@ -154,11 +154,12 @@ export class Registry {
   async startNew(worker: string, workerKey: string, data: Uint8Array | undefined): Promise<void> {
     const known = this.#class(worker)
     if (this.#stopping) throw new Draining('the server is stopping and starts no more workers')
-    if (workerKey === '' && known.instances.has('')) {
-      throw new InvalidArgument(`newWorker for ${worker} needs a workerKey: the instance without one runs already`)
-    }
+    const old = known.instances.get(workerKey)
+    // One that has failed for good can be started again.
+    if (old?.info().status === 'stopped') this.#forget(worker, workerKey, old)
     if (known.instances.has(workerKey) || known.starting.has(workerKey)) {
-      throw new WorkerKeyInUse(`${worker} has an instance with the key "${workerKey}" already; take another key`)
+      const which = workerKey === '' ? 'without a key' : `with the key "${workerKey}"`
+      throw new WorkerKeyInUse(`${worker} has an instance ${which} already; give newWorker another workerKey`)
     }
     known.starting.add(workerKey)
     let actor: Actor | undefined

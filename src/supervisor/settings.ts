@@ -27,6 +27,9 @@ const folders = z.union([
   z.array(z.string().min(1)).min(1),
 ])
 
+/** Seconds after which a minute can be cut into equal parts, as a cron step does. */
+const SWEEP_PERIODS = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30]
+
 export const SETTINGS = {
   ip: setting(z.string().min(1), '127.0.0.1', 'address to listen on'),
   port: setting(z.int().min(0).max(65_535), 11_006, 'port to listen on; 0 takes a free one'),
@@ -48,7 +51,7 @@ export const SETTINGS = {
   result_storage: setting(z.enum(['worker']), 'worker', 'where cached results are kept'),
   persistent_disabled: setting(z.boolean(), false, 'run without a durable queue; every enqueue is refused'),
   persistent_delay: setting(
-    z.int().min(1).max(59),
+    z.int().refine((period) => SWEEP_PERIODS.includes(period), { error: SWEEP_PERIODS.join(', ') }),
     1,
     'seconds between two sweeps for due jobs, and until a released job is due',
   ),

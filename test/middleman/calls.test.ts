@@ -208,7 +208,7 @@ t.test('wrong options reject with the option, its value and what is allowed; not
   await t.rejects(middleMan.worker('w', {} as string).x!(), { message: /the key of the worker is an object/ })
   await t.rejects(worker.askResult(5 as unknown as string), { message: /the key of askResult is 5/ })
   await t.rejects(worker.askResult('k', { x: 1 } as object), { message: /no option "x": allowed are timeout, signal/ })
-  await t.rejects(middleMan.newWorker({ worker: 'w' } as never), { message: /workerKey is undefined/ })
+  await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 1 } as never), { message: /workerKey is 1/ })
   await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 'k', schedule: 1 } as never), { message: /"schedule"/ })
   await t.rejects(middleMan.enqueueMany({} as never), { message: /takes an array of jobs, and not an object/ })
   await t.rejects(middleMan.enqueueMany([{ worker: 'w', method: 'm', jobKey: 'k', priority: 0.5 }]), {

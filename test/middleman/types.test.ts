@@ -148,8 +148,6 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   await typed.ping()
 
   await middleMan.newWorker({ worker: 'w', workerKey: 'k', data: 1 })
-  // @ts-expect-error the key is needed
-  await middleMan.newWorker({ worker: 'w' })
   await middleMan.enqueueMany([{ worker: 'w', method: 'm', arg: 1, jobKey: 'k' }])
   // @ts-expect-error the job key is needed
   await middleMan.enqueueMany([{ worker: 'w', method: 'm' }])

@@ -2,6 +2,7 @@ import { MiddleMan } from 'offstage/middleman'
 import t from 'tap'
 import { Server } from '../support/server.js'
 import type EchoWorker from '../support/workers/echo_worker.js'
+import type RecordingWorker from '../support/workers/recording_worker.js'
 
 const server = await Server.start({ data: t.testdir() })
 const middleMan = await MiddleMan.connect({ client: server.address })
@@ -124,6 +125,18 @@ t.test('newWorker whose create fails rejects with that error and leaves nothing 
   })
   await t.rejects(middleMan.worker('echo_worker', 'bad').echo!({}), { code: 'NO_WORKER' })
   await t.rejects(middleMan.newWorker({ worker: 'nobody', workerKey: 'x' }), { code: 'NO_WORKER' })
+})
+
+t.test('the instance without a key can be deleted, and started again without one', async (t) => {
+  await t.rejects(middleMan.newWorker({ worker: 'recording_worker' }), {
+    code: 'WORKER_KEY_IN_USE',
+    message: /without a key/,
+  })
+  const recording = middleMan.worker<RecordingWorker>('recording_worker')
+  await recording.delete()
+  await t.rejects(recording.record({ arg: 1 }), { code: 'NO_WORKER' })
+  t.equal(await middleMan.newWorker({ worker: 'recording_worker' }), '')
+  t.equal(await recording.record({ arg: 1 }), undefined)
 })
 
 t.test('two newWorker under one key at the same time: one wins', async (t) => {

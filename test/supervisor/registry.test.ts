@@ -25,8 +25,8 @@ t.test('stop ends an instance that is only being started, and nothing starts aft
 t.test('the instance without a key can be started again after it was deleted', async (t) => {
   const registry = await setUp(t)
   await t.rejects(registry.startNew('echo_worker', '', undefined), {
-    code: 'INVALID_ARGUMENT',
-    message: /runs already/,
+    code: 'WORKER_KEY_IN_USE',
+    message: /without a key already/,
   })
   await registry.remove('echo_worker', '')
   t.equal(registry.find('echo_worker', ''), undefined)
