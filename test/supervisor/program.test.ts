@@ -10,6 +10,15 @@ import { Server, type ServerOptions } from '../support/server.js'
 const GOOD =
   "import { MetaWorker } from 'offstage'\nexport default class extends MetaWorker { hello() { return 'hi' } }\n"
 
+const SLOW_CREATE = `import { readFileSync } from 'node:fs'
+import { MetaWorker } from 'offstage'
+export default class extends MetaWorker {
+  async create() {
+    this.logger.info('creating')
+    while (!readFileSync(process.env.GATE, 'utf8')) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}`
+
 /** Expects the program to end with 78 before it listens, and to say each of the parts. */
 async function refused(t: Test, options: Partial<ServerOptions>, ...parts: (string | RegExp)[]): Promise<Server> {
   const server = Server.spawn({ data: join(t.testdirName, 'data'), ...options })
@@ -195,4 +204,20 @@ t.test('a second signal ends it at once; one that comes together with the first 
   const at = (text: string) => server.lines.find((line) => line.msg.includes(text))!.time as number
   t.ok(at('a second time') - at('asked to stop') >= 490, 'not by the signals of the first half second')
   await middleMan.close({ timeout: 0 })
+})
+
+t.test('SIGTERM while it starts: it starts, and then stops in good order', async (t) => {
+  const folder = t.testdir({ workers: { 'slow_worker.mjs': SLOW_CREATE }, gate: '' })
+  const server = Server.spawn({
+    data: join(folder, 'data'),
+    workers: join(folder, 'workers'),
+    env: { GATE: join(folder, 'gate') },
+  })
+  t.teardown(() => server.kill())
+  await server.line((line) => line.msg === 'creating')
+  server.child.kill('SIGTERM')
+  await server.line((line) => line.msg === 'asked to stop')
+  writeFileSync(join(folder, 'gate'), 'open')
+  t.equal(await server.ended(), 0)
+  t.ok(server.lines.some((line) => line.msg === 'stopped'))
 })

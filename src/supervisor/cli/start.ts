@@ -74,28 +74,31 @@ async function run(options: Record<string, unknown>, onReady: StartOptions['onRe
 }
 
 async function serve(config: Config, log: Logger, onReady: StartOptions['onReady']): Promise<number> {
+  // Heard from now on: one who stops it while it starts wants the journal closed clean, too.
+  const asked = stopRequest(log)
   const supervisor = await Supervisor.start(config, log, (error) => {
     log.fatal({ err: error }, `the job store failed, so the supervisor ends: ${error.message}`)
     process.exit(error.exitCode ?? 74)
   })
   onReady?.(supervisor, config)
-  const signal = await stopRequest((again) => {
-    log.warn({ signal: again }, 'asked to stop a second time: ending at once')
-    process.exit(1)
-  })
-  log.info({ signal }, 'asked to stop')
+  await asked
   await supervisor.stop()
   return 0
 }
 
-/** Resolves with the first signal; `hurry` hears of a later one. */
-function stopRequest(hurry: (signal: NodeJS.Signals) => void): Promise<NodeJS.Signals> {
+/** Resolves with the first signal; a later one ends the process at once. */
+function stopRequest(log: Logger): Promise<void> {
   return new Promise((resolve) => {
     let since: number | undefined
     const onSignal = (signal: NodeJS.Signals) => {
-      since ??= performance.now()
-      resolve(signal)
-      if (performance.now() - since >= SAME_REQUEST) hurry(signal)
+      if (since === undefined) {
+        since = performance.now()
+        log.info({ signal }, 'asked to stop')
+        resolve()
+      } else if (performance.now() - since >= SAME_REQUEST) {
+        log.warn({ signal }, 'asked to stop a second time: ending at once')
+        process.exit(1)
+      }
     }
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
