@@ -1,18 +1,10 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
+import { type Run, readRecord } from '../support/record.js'
 import { Server } from '../support/server.js'
 import type RecordingWorker from '../support/workers/recording_worker.js'
-
-interface Run {
-  method: string
-  arg: unknown
-  jobKey: string
-  id: number
-  attempt: number
-  at: number
-}
 
 /** A server with fast retries, a client, and the file in which the worker writes what it ran. */
 async function setUp(t: Test, env: Record<string, string> = {}) {
@@ -26,11 +18,7 @@ async function setUp(t: Test, env: Record<string, string> = {}) {
     await middleMan.close()
     await state.server.kill()
   })
-  const runs = () =>
-    readFileSync(record, 'utf8')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Run)
+  const runs = () => readRecord(record)
   /** Resolves once the file holds what is waited for. */
   const until = async (enough: (runs: Run[]) => boolean) => {
     while (!enough(runs())) await new Promise((resolve) => setTimeout(resolve, 5))

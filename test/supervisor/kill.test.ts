@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MiddleMan } from 'offstage/middleman'
 import t from 'tap'
+import { readRecord } from '../support/record.js'
 import { Server } from '../support/server.js'
 import type RecordingWorker from '../support/workers/recording_worker.js'
 
@@ -40,12 +40,7 @@ t.test('kill -9 with 64 enqueues in flight, 20 times: every acknowledged job is 
     await Promise.all(lanes)
     server = await Server.start(options)
   }
-  const ran = () => {
-    const lines = readFileSync(record, 'utf8')
-      .split('\n')
-      .filter((line) => line !== '')
-    return new Set(lines.map((line) => (JSON.parse(line) as { jobKey: string }).jobKey))
-  }
+  const ran = () => new Set(readRecord(record).map((run) => run.jobKey))
   const missing = () => {
     const seen = ran()
     return [...acknowledged].filter((key) => !seen.has(key))

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MiddleMan } from 'offstage/middleman'
 import t from 'tap'
+import { readRecord } from '../support/record.js'
 import { Server } from '../support/server.js'
 
 /** The hour that it is now on an island 14 hours ahead of UTC, and the next. */
@@ -32,7 +32,7 @@ schedules:
   await server.line((line) => line.msg.includes('still runs') && line.method === 'recordSlowly')
   const failure = await server.line((line) => line.msg.includes('scheduled failure'))
   t.match(failure, { worker: 'echo_worker', method: 'fail', level: 50 })
-  const runs = readFileSync(join(folder, 'record'), 'utf8').trim().split('\n')
+  const runs = readRecord(join(folder, 'record'))
   t.equal(runs.length, 1, 'the firing that came while it ran was left out, and 2199 is not yet')
   const twice = server.lines.some((line) => line.msg.includes('still runs') && line.method === 'some_task')
   t.notOk(twice, 'day and weekday both match, and that is one firing')

@@ -43,6 +43,7 @@ export default class RecordingWorker extends MetaWorker {
   _write(method: string, arg: unknown) {
     const { jobKey, persistentJob } = this
     const line = { method, arg, jobKey, id: persistentJob?.id, attempt: persistentJob?.attempt, at: Date.now() }
-    appendFileSync(file, `${JSON.stringify(line)}\n`)
+    // The line break in front keeps it apart from a line that a kill cut off.
+    appendFileSync(file, `\n${JSON.stringify(line)}\n`)
   }
 }
