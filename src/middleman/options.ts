@@ -5,14 +5,12 @@
 import { InvalidArgument, NoJobKey } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
 import { Verb } from '../wire/envelope.js'
+import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import type { Call } from './call.js'
 
 /** `setTimeout` takes no more: about 24.8 days. */
 const LONGEST_TIMEOUT = 0x7fff_ffff
-const LONGEST_KEY = 1024
-const MOST_ATTEMPTS = 1000
 const EARLIEST = Date.UTC(2000, 0, 1)
-const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$/
 
 const FOR_ALL = 'timeout, signal'
@@ -173,7 +171,7 @@ function time(call: Call, value: unknown): number {
   if (value instanceof Date) at = value.getTime()
   else if (typeof value === 'number') at = Math.round(value)
   else if (typeof value === 'string' && ISO_TIME.test(value)) at = Date.parse(value)
-  if (at >= EARLIEST && at <= LATEST) return at
+  if (at >= EARLIEST && at <= LATEST_TIME) return at
   const allowed =
     'a Date, an ISO time with its zone such as "2030-01-31T08:00:00Z", or milliseconds since 1970; ' +
     'in the years 2000 to 9999'

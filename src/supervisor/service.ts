@@ -3,12 +3,13 @@
  *
  * `docs/PROTOCOL.md` has the table of verbs, with their envelope fields and answers.
  */
-import { InvalidArgument, NoJobKey, OffstageError, ProtocolError, StoreError } from '../errors.js'
+import { InvalidArgument, NoJobKey, ProtocolError, StoreError } from '../errors.js'
 import type { ResultStore } from '../persistence/results/memory.js'
 import type { JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
 import { readU32 } from '../wire/frame.js'
+import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import type { Caller } from './caller.js'
 import { encodeEnqueuedMany } from './enqueued.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
@@ -19,10 +20,6 @@ import { Unanswered } from './unanswered.js'
 const NULL = Uint8Array.of(0xf6)
 const FALSE = Uint8Array.of(0xf4)
 const TRUE = Uint8Array.of(0xf5)
-const LONGEST_KEY = 1_024
-const MOST_ATTEMPTS = 1_000
-/** 9999-12-31T23:59:59.999Z: a later time is a unit mixed up, not a plan. */
-const LATEST = 253_402_300_799_999
 
 export interface ServiceOptions {
   readonly registry: Registry
@@ -143,7 +140,7 @@ export class Service {
     if (e.attempts > MOST_ATTEMPTS) {
       throw new InvalidArgument(`attempts is ${e.attempts}; at most ${MOST_ATTEMPTS} are allowed`)
     }
-    if (e.runAt > LATEST) {
+    if (e.runAt > LATEST_TIME) {
       throw new InvalidArgument(`the time ${e.runAt} lies after the year 9999; it counts milliseconds since 1970`)
     }
     if (e.priority > 0x7fff_ffff || e.priority < -0x8000_0000) {
@@ -192,6 +189,6 @@ function requireJobKey(e: Envelope, what: string): void {
 function reply<T>(caller: Caller, corr: number, promise: Promise<T>, encode: (value: T) => Uint8Array): void {
   promise.then(
     (value) => caller.answer(corr, encode(value)),
-    (error: unknown) => caller.refuse(corr, error instanceof OffstageError ? error : asOffstageError(error)),
+    (error: unknown) => caller.refuse(corr, asOffstageError(error)),
   )
 }

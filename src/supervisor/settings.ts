@@ -5,6 +5,7 @@
  * first of these wins. README.md's table is checked against this one by a test.
  */
 import { z } from 'zod'
+import { MOST_ATTEMPTS } from '../wire/limits.js'
 
 interface Setting<T> {
   readonly schema: z.ZodType<T>
@@ -55,7 +56,7 @@ export const SETTINGS = {
     1,
     'seconds between two sweeps for due jobs, and until a released job is due',
   ),
-  attempts: setting(z.int().min(1).max(1_000), 5, 'how often a job is started before it is kept as dead'),
+  attempts: setting(z.int().min(1).max(MOST_ATTEMPTS), 5, 'how often a job is started before it is kept as dead'),
   retry_delay: setting(seconds(0.001, 86_400), 1, 'seconds until the first retry; doubles with each further one'),
   retry_max_delay: setting(seconds(0.001, 2_592_000), 3_600, 'longest time until a retry, in seconds'),
   // Not less, so that the longest ERROR always fits.

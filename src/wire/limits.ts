@@ -27,3 +27,12 @@ export const SLOW_READER_AFTER = 10_000
 
 /** How long a side that ends a connection waits for the other to end it as well. */
 export const LINGER = 1_000
+
+/** Longest job key, worker key or cache key, in UTF-16 units. */
+export const LONGEST_KEY = 1024
+
+/** No job is started more often. */
+export const MOST_ATTEMPTS = 1000
+
+/** Latest time of a job, in milliseconds since 1970: a later one is a unit mixed up, not a plan. */
+export const LATEST_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
