@@ -2,6 +2,7 @@
 /** The command `offstage`. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { journalCommand } from './journal.js'
 import { startCommand } from './start.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
@@ -12,4 +13,5 @@ await new Command('offstage')
   .description('Background work for Node: supervised workers, a durable queue, one process to run.')
   .version(version)
   .addCommand(startCommand(), { isDefault: true })
+  .addCommand(journalCommand())
   .parseAsync()

@@ -1,0 +1,43 @@
+/** `offstage journal …` as a process of its own. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { openJournal } from '#offstage/persistence/journal/open.js'
+import type { JobStore } from '#offstage/persistence/store.js'
+import { encodeValue } from '#offstage/wire/codec.js'
+import { newJob } from '../contract/job-store.js'
+
+const PROGRAM = join(import.meta.dirname, '../../../dist/supervisor/cli/main.js')
+
+export interface ToolResult {
+  readonly status: number | null
+  readonly out: string
+  readonly errors: string
+}
+
+export async function journalTool(...args: string[]): Promise<ToolResult> {
+  const child = spawn(process.execPath, [PROGRAM, 'journal', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let [out, errors] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text
+  })
+  const [status] = (await once(child, 'close')) as [number | null]
+  return { status, out, errors }
+}
+
+/** Jobs `first` to `last`, one batch each, with arguments that can be decoded. */
+async function enqueueJobs(store: JobStore, first: number, last: number): Promise<void> {
+  for (let i = first; i <= last; i++) {
+    await store.enqueue([newJob(`job ${i}`, { payload: Buffer.from(encodeValue({ i })) })])
+  }
+}
+
+/** A journal that was closed, with jobs 1 to `jobs`; small segments make several. */
+export async function makeJournal(dir: string, jobs: number, segmentBytes = 4096): Promise<void> {
+  const store = await openJournal({ dir, segmentBytes })
+  await enqueueJobs(store, 1, jobs)
+  await store.close()
+}
