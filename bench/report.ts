@@ -6,6 +6,8 @@ import { judge, type Verdict } from './targets.js'
 
 export interface Report {
   readonly machine: Machine
+  /** Versions and settings of the systems that ours was measured beside. */
+  readonly peers: readonly string[]
   readonly plan: Plan
   readonly argumentBytes: number
   readonly seconds: number
@@ -29,8 +31,9 @@ export function renderReport(report: Report): string {
   return [
     `${machine.cores} cores of ${machine.cpu}, ${machine.system}, Node ${machine.node}, ${machine.fileSystem}, load before ${machine.loadBefore.toFixed(2)}`,
     `argument of ${report.argumentBytes} bytes; median (min–max) of ${plan.rounds} rounds of ${plan.roundMs} ms, sides taking turns, a ratio for each round; ${report.seconds.toFixed(0)} s in all`,
+    ...report.peers,
     '',
-    ...renderTable(['row', 'offstage', 'floor', '', 'ratio', 'target', 'reached'], report.results.flatMap(linesOf)),
+    ...renderTable(['row', 'offstage', 'beside', '', 'ratio', 'target', 'reached'], report.results.flatMap(linesOf)),
     ...(notes.length > 0 ? ['', ...notes] : []),
   ].join('\n')
 }
@@ -40,14 +43,16 @@ function linesOf(result: Report['results'][number]): string[][] {
   const own = [result.row, render(result.ours, result.unit)]
   const target =
     verdict === undefined ? ['', ''] : [verdict.target, (verdict.reached ? 'yes' : 'NO') + (verdict.quoted ? ' *' : '')]
-  if (result.floors.length === 0) return [[...own, '', '', '', ...target]]
-  return result.floors.map(({ name, summary, ratio }, at) => [
-    ...(at === 0 ? own : ['', '']),
-    name,
-    render(summary, result.unit),
-    `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
-    ...(at === 0 ? target : ['', '']),
-  ])
+  const beside = [
+    ...result.floors.map(({ name, summary, ratio }) => [
+      name,
+      render(summary, result.unit),
+      `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
+    ]),
+    ...(result.skipped ?? []).map((name) => [name, 'skipped', '']),
+  ]
+  if (beside.length === 0) beside.push(['', '', ''])
+  return beside.map((cells, at) => (at === 0 ? [...own, ...cells, ...target] : ['', '', ...cells, '', '']))
 }
 
 function render({ median, min, max }: Summary, unit: Result['unit']): string {

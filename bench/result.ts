@@ -1,4 +1,4 @@
-/** One row of the table: ours beside its floors. */
+/** One row of the table: ours beside its floors, or beside other systems. */
 import { type Measured, type Summary, summarize } from './measure.js'
 
 interface FloorResult {
@@ -12,7 +12,10 @@ export interface Result {
   readonly row: string
   readonly unit: '/s' | 'µs'
   readonly ours: Summary
+  /** What ours was measured beside, in the same rounds. */
   readonly floors: readonly FloorResult[]
+  /** Names of what it should have been measured beside and was not; why is told once for all rows. */
+  readonly skipped?: readonly string[]
 }
 
 /** The name that our contender has in every comparison. */

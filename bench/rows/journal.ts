@@ -8,3 +8,7 @@ export async function countJobs(folder: string): Promise<number> {
   await store.close()
   return scheduled + ready + active + dead
 }
+
+export function expectOnDisk(who: string, acknowledged: number, found: number): void {
+  if (found !== acknowledged) throw new Error(`${who} acknowledged ${acknowledged} jobs, ${found} are on disk`)
+}
