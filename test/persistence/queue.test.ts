@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { backoffDelay, DEFAULT_BACKOFF } from '#offstage/persistence/backoff.js'
-import { Queue } from '#offstage/persistence/queue.js'
-import { QueueState } from '#offstage/persistence/queue-state.js'
+import { MemoryBodies } from '#offstage/persistence/memory/bodies.js'
+import { JobColumns } from '#offstage/persistence/queue/job-columns.js'
+import { Queue } from '#offstage/persistence/queue/queue.js'
+import { QueueState } from '#offstage/persistence/queue/queue-state.js'
 import type { NewJob } from '#offstage/persistence/store.js'
 import { QueueModel } from './queue-model.js'
 
@@ -24,8 +26,12 @@ function newJob(jobKey: string, more: Partial<NewJob> = {}): NewJob {
   }
 }
 
+function newState(): QueueState {
+  return new QueueState(new JobColumns(), new MemoryBodies(), 1)
+}
+
 function setup() {
-  const queue = new Queue(new QueueState(), RULES)
+  const queue = new Queue(newState(), RULES)
   let next = 1
   const add = (jobKey: string, more: Partial<NewJob> = {}) => {
     const id = queue.enqueue(newJob(jobKey, more), next, 0)
@@ -49,7 +55,7 @@ t.test('a job that is not durable can be neither claimed nor seen, and holds its
   t.equal(queue.enqueue(newJob('k'), 1, 0), 1)
   t.equal(queue.isStoring(1), true)
   t.same(queue.claim(A, 10, 0), [])
-  t.same(queue.inspect({}), [])
+  t.same(await queue.inspect({}), [])
   t.equal(queue.remove(A, 'k'), undefined)
   t.equal(queue.enqueue(newJob('k'), 2, 0), 1)
   queue.abort(1)
@@ -134,7 +140,7 @@ t.test('a suspect waits until nothing runs, and runs alone', async (t) => {
 })
 
 t.test('forgets queues that have no jobs', async (t) => {
-  const state = new QueueState()
+  const state = newState()
   const queue = new Queue(state, RULES)
   for (let id = 1; id <= 100; id++) {
     const name = { worker: 'a', workerKey: `key ${id}` }
@@ -182,87 +188,90 @@ const operation = fc.oneof(
 )
 
 t.test('behaves as the naive model under any history', async (t) => {
-  const check = fc.property(fc.array(operation, { minLength: 20, maxLength: 120, size: 'max' }), (history) => {
-    const queue = new Queue(new QueueState(), RULES)
-    const model = new QueueModel()
-    const given: { id: number; attempt: number }[] = []
-    let now = 1_000_000
-    let next = 1
-    const delay = (attempt: number) => backoffDelay(DEFAULT_BACKOFF, attempt, 0.5)
+  const check = fc.asyncProperty(
+    fc.array(operation, { minLength: 20, maxLength: 120, size: 'max' }),
+    async (history) => {
+      const queue = new Queue(newState(), RULES)
+      const model = new QueueModel()
+      const given: { id: number; attempt: number }[] = []
+      let now = 1_000_000
+      let next = 1
+      const delay = (attempt: number) => backoffDelay(DEFAULT_BACKOFF, attempt, 0.5)
 
-    for (const step of history) {
-      if (step.op === 'wait') now += step.ms
-      else if (step.op === 'enqueue') {
-        const job = newJob(step.jobKey, { ...step, runAt: now + step.delay })
-        const id = queue.enqueue(job, next, now)
-        if (id !== next) equal(id, model.enqueue(next, job))
-        else if (step.refused) queue.abort(next++)
-        else {
-          equal(id, model.enqueue(next, job))
-          queue.commit(next++, now)
-        }
-      } else if (step.op === 'claim') {
-        const jobs = queue.claim({ worker: step.worker, workerKey: '' }, step.limit, now)
-        const ids = model.claimable(step.worker, step.limit, now)
-        equal(
-          jobs.map((job) => job.id),
-          ids,
-        )
-        for (const job of jobs) {
-          if (job.runAt > now) throw new Error('claimed too early')
-          equal(job.suspect, model.get(job.id).suspect)
-          if (step.refused) queue.abort(job.id)
+      for (const step of history) {
+        if (step.op === 'wait') now += step.ms
+        else if (step.op === 'enqueue') {
+          const job = newJob(step.jobKey, { ...step, runAt: now + step.delay })
+          const id = queue.enqueue(job, next, now)
+          if (id !== next) equal(id, model.enqueue(next, job))
+          else if (step.refused) queue.abort(next++)
           else {
-            queue.commit(job.id, now)
-            model.start(job.id)
-            equal(job.attempt, model.get(job.id).attempts)
-            given.push({ id: job.id, attempt: job.attempt })
+            equal(id, model.enqueue(next, job))
+            queue.commit(next++, now)
           }
+        } else if (step.op === 'claim') {
+          const jobs = queue.claim({ worker: step.worker, workerKey: '' }, step.limit, now)
+          const ids = model.claimable(step.worker, step.limit, now)
+          equal(
+            jobs.map((job) => job.id),
+            ids,
+          )
+          for (const job of jobs) {
+            if (job.runAt > now) throw new Error('claimed too early')
+            equal(job.suspect, model.get(job.id).suspect)
+            if (step.refused) queue.abort(job.id)
+            else {
+              queue.commit(job.id, now)
+              model.start(job.id)
+              equal(job.attempt, model.get(job.id).attempts)
+              given.push({ id: job.id, attempt: job.attempt })
+            }
+          }
+        } else if (step.op === 'remove') {
+          const id = queue.remove({ worker: step.worker, workerKey: '' }, step.jobKey)
+          const job = model.jobs.find(
+            (j) => j.worker === step.worker && j.jobKey === step.jobKey && j.state === 'waiting',
+          )
+          equal(id, job?.id)
+          if (id === undefined) continue
+          if (step.refused) queue.abort(id)
+          else {
+            queue.commit(id, now)
+            model.drop(id)
+          }
+        } else if (given.length > 0) {
+          const active = model.jobs.filter((job) => job.state === 'active')
+          const [first] = active.slice(step.pick % (active.length || 1))
+          const current = step.current ? first && { id: first.id, attempt: first.attempts } : undefined
+          const held = current ?? given[step.pick % given.length]!
+          const attempt = { id: held.id, attempt: held.attempt - step.older }
+          const accepted = model.current(attempt.id, attempt.attempt) !== undefined
+          const crashed = step.op === 'crash'
+          if (step.op === 'finish') equal(queue.finish(attempt), accepted)
+          else if (step.op === 'release') equal(queue.release(attempt, now + 100, true), accepted)
+          else if (step.op === 'unclaim') equal(queue.release(attempt, now, false), accepted)
+          else equal(queue.fail(attempt, FAILURE, crashed, now).state !== 'stale', accepted)
+          if (!accepted) continue
+          if (step.refused) {
+            queue.abort(attempt.id)
+            continue
+          }
+          queue.commit(attempt.id, now)
+          if (step.op === 'finish') model.drop(attempt.id)
+          else if (step.op === 'release') model.release(attempt.id, now + 100, true)
+          else if (step.op === 'unclaim') model.release(attempt.id, now, false)
+          else model.fail(attempt.id, delay, crashed, now)
         }
-      } else if (step.op === 'remove') {
-        const id = queue.remove({ worker: step.worker, workerKey: '' }, step.jobKey)
-        const job = model.jobs.find(
-          (j) => j.worker === step.worker && j.jobKey === step.jobKey && j.state === 'waiting',
-        )
-        equal(id, job?.id)
-        if (id === undefined) continue
-        if (step.refused) queue.abort(id)
-        else {
-          queue.commit(id, now)
-          model.drop(id)
-        }
-      } else if (given.length > 0) {
-        const active = model.jobs.filter((job) => job.state === 'active')
-        const [first] = active.slice(step.pick % (active.length || 1))
-        const current = step.current ? first && { id: first.id, attempt: first.attempts } : undefined
-        const held = current ?? given[step.pick % given.length]!
-        const attempt = { id: held.id, attempt: held.attempt - step.older }
-        const accepted = model.current(attempt.id, attempt.attempt) !== undefined
-        const crashed = step.op === 'crash'
-        if (step.op === 'finish') equal(queue.finish(attempt), accepted)
-        else if (step.op === 'release') equal(queue.release(attempt, now + 100, true), accepted)
-        else if (step.op === 'unclaim') equal(queue.release(attempt, now, false), accepted)
-        else equal(queue.fail(attempt, FAILURE, crashed, now).state !== 'stale', accepted)
-        if (!accepted) continue
-        if (step.refused) {
-          queue.abort(attempt.id)
-          continue
-        }
-        queue.commit(attempt.id, now)
-        if (step.op === 'finish') model.drop(attempt.id)
-        else if (step.op === 'release') model.release(attempt.id, now + 100, true)
-        else if (step.op === 'unclaim') model.release(attempt.id, now, false)
-        else model.fail(attempt.id, delay, crashed, now)
+        queue.sweep(now)
+        await compare(queue, model, now)
       }
-      queue.sweep(now)
-      compare(queue, model, now)
-    }
-  })
-  fc.assert(check, { numRuns: 600 })
+    },
+  )
+  await fc.assert(check, { numRuns: 600 })
   t.pass()
 })
 
-function compare(queue: Queue, model: QueueModel, now: number): void {
+async function compare(queue: Queue, model: QueueModel, now: number): Promise<void> {
   const expected = model.jobs
     .map((job) => {
       const { id, attempts, runAt } = job
@@ -270,12 +279,13 @@ function compare(queue: Queue, model: QueueModel, now: number): void {
       return { id, attempts, runAt, state }
     })
     .sort((a, b) => a.id - b.id)
-  const found = queue.inspect({ limit: 1000 }).map(({ id, attempts, runAt, state }) => ({ id, attempts, runAt, state }))
+  const jobs = await queue.inspect({ limit: 1000 })
+  const found = jobs.map(({ id, attempts, runAt, state }) => ({ id, attempts, runAt, state }))
   equal(found, expected)
   for (const worker of ['a', 'b']) {
     const counts = queue.counts({ worker, workerKey: '' })
     for (const state of ['scheduled', 'ready', 'active', 'dead'] as const) {
-      equal(counts[state], queue.inspect({ worker, state, limit: 1000 }).length)
+      equal(counts[state], (await queue.inspect({ worker, state, limit: 1000 })).length)
     }
     const claimable = queue.claimable().some((q) => q.worker === worker)
     equal(claimable, model.claimable(worker, 1, now).length > 0)

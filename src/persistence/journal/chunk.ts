@@ -54,7 +54,7 @@ export class Control {
   readonly shared: SharedArrayBuffer
   readonly #words: Int32Array
 
-  constructor(shared: SharedArrayBuffer = new SharedArrayBuffer(12)) {
+  constructor(shared: SharedArrayBuffer = new SharedArrayBuffer(16)) {
     this.shared = shared
     this.#words = new Int32Array(shared)
   }
@@ -91,5 +91,14 @@ export class Control {
 
   takeWantWritten(): boolean {
     return Atomics.exchange(this.#words, 2, 0) === 1
+  }
+
+  /** Segments below this number are no longer needed: everything that replaces them is durable. */
+  get firstNeeded(): number {
+    return Atomics.load(this.#words, 3)
+  }
+
+  needFrom(segment: number): void {
+    Atomics.store(this.#words, 3, segment)
   }
 }

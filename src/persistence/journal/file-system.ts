@@ -25,6 +25,8 @@ export interface JournalFs {
   makeFolder(path: string): void
   /** Makes the names in a folder durable. */
   syncFolder(path: string): void
+  /** How many bytes can still be written to the file system of this folder. */
+  free(folder: string): number
 }
 
 const FLAGS: Record<OpenMode, string> = { read: 'r', write: 'r+', create: 'wx+' }
@@ -55,6 +57,10 @@ export const realFs: JournalFs = {
     } finally {
       fs.closeSync(folder)
     }
+  },
+  free(folder) {
+    const { bavail, bsize } = fs.statfsSync(folder)
+    return bavail * bsize
   },
 }
 

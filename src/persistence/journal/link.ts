@@ -7,6 +7,7 @@ import { type Chunk, Control } from './chunk.js'
 import { CommitLoop, type Report } from './commit-loop.js'
 import type { JournalFs } from './file-system.js'
 import { RecordFeed } from './record-feed.js'
+import { Reserve } from './reserve.js'
 import type { ThreadData } from './thread.js'
 import { type JournalEnd, JournalWriter } from './writer.js'
 
@@ -14,6 +15,7 @@ export interface LinkOptions {
   readonly folder: string
   readonly segmentBytes: number
   readonly idleMs: number
+  readonly reserveBytes: number
   readonly clock: () => number
 }
 
@@ -32,8 +34,16 @@ export interface Link {
 export function threadLink(options: LinkOptions, end: JournalEnd, report: (report: Report) => void): Link {
   const control = new Control()
   const { port1, port2 } = new MessageChannel()
-  const { folder, segmentBytes, idleMs } = options
-  const workerData: ThreadData = { control: control.shared, port: port2, end, folder, segmentBytes, idleMs }
+  const { folder, segmentBytes, idleMs, reserveBytes } = options
+  const workerData: ThreadData = {
+    control: control.shared,
+    port: port2,
+    end,
+    folder,
+    segmentBytes,
+    idleMs,
+    reserveBytes,
+  }
   const worker = new Worker(new URL('./thread.js', import.meta.url), {
     name: 'offstage-journal',
     workerData,
@@ -49,7 +59,7 @@ export function threadLink(options: LinkOptions, end: JournalEnd, report: (repor
     }),
   )
   worker.on('message', (value: Report) => {
-    if (typeof value !== 'number') ended = value === 'closed' || 'failed' in value
+    if (typeof value !== 'number') ended ||= value === 'closed' || 'failed' in value
     report(value)
   })
   worker.on('error', (error) => {
@@ -78,7 +88,8 @@ export function inlineLink(
   const chunks: Chunk[] = []
   const writer = new JournalWriter(options, end)
   const feed = new RecordFeed(() => chunks.shift())
-  const loop = new CommitLoop({ feed, writer, control, nextSeq: end.nextSeq }, report)
+  const reserve = new Reserve(options.system, options.folder, options.reserveBytes)
+  const loop = new CommitLoop({ feed, writer, control, reserve, nextSeq: end.nextSeq }, report)
   let ended = false
   let idle: NodeJS.Timeout | undefined
   const run = (work: () => void) => {

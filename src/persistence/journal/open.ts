@@ -2,18 +2,22 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
-import { Queue } from '../queue.js'
-import { QueueState } from '../queue-state.js'
+import { toJobCounts } from '../queue/job-queue.js'
+import { Queue } from '../queue/queue.js'
 import type { JobStore } from '../store.js'
 import { type JournalFs, realFs } from './file-system.js'
 import { inlineLink, threadLink } from './link.js'
 import { lockFolder, refuseNetworkFileSystem } from './lock.js'
-import { type JournalLog, recover } from './recovery.js'
+import type { JournalLog } from './log.js'
+import { recover } from './recovery.js'
 import { JournalStore } from './store.js'
 
 const SEGMENT_BYTES = 64 * 1024 * 1024
 /** After so long without work an empty batch proves the last one. */
 const IDLE_MS = 1000
+/** Room for some 50,000 jobs to run and end while the disk is full. */
+const RESERVE_BYTES = 8 * 1024 * 1024
+const CACHE_BYTES = 64 * 1024 * 1024
 
 export interface JournalOptions {
   /** The folder; made when it is missing. */
@@ -26,6 +30,10 @@ export interface JournalOptions {
   readonly backoff?: Partial<Backoff>
   readonly segmentBytes?: number
   readonly idleMs?: number
+  /** Room that is kept so that jobs can end while the disk is full (default 8 MiB); 0 for none. */
+  readonly reserveBytes?: number
+  /** Memory for jobs that were written or read last (default 64 MiB). */
+  readonly cacheBytes?: number
   /** Open the journal even on a network file system, where neither locks nor syncs can be relied on. */
   readonly allowNetworkFs?: boolean
   /** Another file system, for tests: without a lock, and written to from this thread. */
@@ -34,7 +42,7 @@ export interface JournalOptions {
 
 /** Rejects with `StoreError`: STORE_LOCKED, JOURNAL_CORRUPT; or with the error of the file system. */
 export async function openJournal(options: JournalOptions): Promise<JobStore> {
-  const { dir, system = realFs, clock = Date.now, segmentBytes = SEGMENT_BYTES, idleMs = IDLE_MS } = options
+  const { dir, system = realFs, clock = Date.now, segmentBytes = SEGMENT_BYTES } = options
   const inline = options.system !== undefined
   const folder = inline ? dir : path.resolve(dir)
   const log = options.log ?? silent
@@ -43,14 +51,19 @@ export async function openJournal(options: JournalOptions): Promise<JobStore> {
   const unlock = inline ? () => {} : lockFolder(folder)
   try {
     const started = performance.now()
-    const state = new QueueState()
-    const end = recover({ system, folder, log, clock }, state)
-    log.info({ folder, jobs: { ...state.total }, ms: Math.round(performance.now() - started) }, 'journal opened')
+    const { end, state } = recover({ system, folder, log, clock, cacheBytes: options.cacheBytes ?? CACHE_BYTES })
+    log.info(
+      { folder, jobs: toJobCounts(state.queue.total), ms: Math.round(performance.now() - started) },
+      'journal opened',
+    )
     const backoff = { ...DEFAULT_BACKOFF, ...options.backoff }
-    const linkOptions = { folder, segmentBytes, idleMs, clock, system }
+    const { idleMs = IDLE_MS, reserveBytes = RESERVE_BYTES } = options
+    const linkOptions = { folder, segmentBytes, idleMs, reserveBytes, clock, system }
     return new JournalStore({
       folder,
-      queue: new Queue(state, { backoff, random: options.random ?? Math.random }),
+      log,
+      state,
+      queue: new Queue(state.queue, { backoff, random: options.random ?? Math.random }),
       clock,
       nextSeq: end.nextSeq,
       unlock,

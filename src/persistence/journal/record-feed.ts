@@ -1,6 +1,7 @@
 /** The journal thread's end of the chunks: takes what is published, in whole calls, as the next batch. */
 import type { Chunk } from './chunk.js'
 import { BATCH_TARGET_BYTES, getU32 } from './format.js'
+import { RecordType } from './record-types.js'
 
 export interface FedBatch {
   readonly parts: readonly Uint8Array[]
@@ -46,6 +47,31 @@ export class RecordFeed {
     }
     return this.#chunk
   }
+}
+
+/** Start and length of a piece of a batch, in bytes. */
+export type Part = readonly [start: number, length: number]
+
+/** The records of a batch that neither bring a new job nor move an old one, and where they stood in it. */
+export function endings(batch: readonly Uint8Array[]) {
+  const parts: Uint8Array[] = []
+  const ranges: Part[] = []
+  let bytes = 0
+  let count = 0
+  let start = 0
+  for (const part of batch) {
+    for (let at = 0, length: number; at < part.length; at += length) {
+      length = getU32(part, at)
+      const type = part[at + 8]
+      if (type === RecordType.ENQ || type === RecordType.FULL) continue
+      parts.push(part.subarray(at, at + length))
+      ranges.push([start + at, length])
+      bytes += length
+      count++
+    }
+    start += part.length
+  }
+  return { parts, ranges, bytes, count }
 }
 
 function countRecords(part: Uint8Array): number {

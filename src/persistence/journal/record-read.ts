@@ -2,14 +2,15 @@
  * Reads records back. Only bodies whose CRC holds get here, and `recordEnd` has checked the record's own
  * length, so that the lengths inside can be trusted.
  */
-import type { Settlement } from '../job.js'
-import type { ReplayedJob } from '../replay.js'
+import type { Settlement } from '../queue/job-queue.js'
+import type { ReplayedState } from '../queue/replay.js'
 import type { JobFailure } from '../store.js'
 import { getU16, getU32, getU64 } from './format.js'
 import {
   ENQ_FIXED_BYTES,
   FAILURE_FIXED_BYTES,
   FULL_FIXED_BYTES,
+  FullState,
   NO_STACK,
   RECORD_HEADER_BYTES,
   RecordFlag,
@@ -41,15 +42,14 @@ export function readAttempt(bytes: Uint8Array, at: number): number {
   return getU32(bytes, at + RECORD_HEADER_BYTES)
 }
 
-export function readSettlement(bytes: Buffer, view: DataView, at: number): Settlement {
+/** Its failure, if it has one, is for `readRecordFailure`. */
+export function readSettlement(bytes: Buffer, view: DataView, at: number): Omit<Settlement, 'failure'> {
   const start = at + RECORD_HEADER_BYTES
-  const flags = recordFlags(bytes, at)
   return {
     state: recordType(bytes, at) === RecordType.DEAD ? 'dead' : 'scheduled',
     attempts: getU32(bytes, start + 4),
     runAt: view.getFloat64(start + 8, true),
-    suspect: (flags & RecordFlag.SUSPECT) !== 0,
-    failure: flags & RecordFlag.HAS_FAILURE ? readFailure(bytes, start + SETTLEMENT_FIXED_BYTES) : undefined,
+    suspect: (recordFlags(bytes, at) & RecordFlag.SUSPECT) !== 0,
   }
 }
 
@@ -62,94 +62,65 @@ function readFailure(bytes: Buffer, at: number): JobFailure {
   return stackLength === NO_STACK ? failure : { ...failure, stack: bytes.toString('utf8', stack, stack + stackLength) }
 }
 
-/** What FULL says besides the job itself, and where the job's own part begins. */
-export function readFull(bytes: Buffer, at: number) {
+/** What FULL says besides the job itself. */
+export function readFull(bytes: Buffer, at: number): ReplayedState {
   const start = at + RECORD_HEADER_BYTES
-  const rest = start + FULL_FIXED_BYTES
-  const flags = recordFlags(bytes, at)
+  const state = getU32(bytes, start + 4)
   return {
     attempts: getU32(bytes, start),
-    state: getU32(bytes, start + 4),
-    suspect: (flags & RecordFlag.SUSPECT) !== 0,
-    failure: flags & RecordFlag.HAS_FAILURE ? readFailure(bytes, rest) : undefined,
-    jobAt: rest + getU32(bytes, start + 8),
+    suspect: (recordFlags(bytes, at) & RecordFlag.SUSPECT) !== 0,
+    active: state === FullState.active,
+    dead: state === FullState.dead,
   }
 }
 
-const SLAB_BYTES = 64 * 1024
-/** Up to here a loop copies faster than a call into native code. */
-const SHORT_COPY_BYTES = 256
+/** Where the job's own part of an ENQ or FULL record begins. */
+export function jobStart(bytes: Uint8Array, at: number): number {
+  const start = at + RECORD_HEADER_BYTES
+  return recordType(bytes, at) === RecordType.FULL ? start + FULL_FIXED_BYTES + getU32(bytes, start + 8) : start
+}
 
-/**
- * Reads jobs one after the other, into one object. Worker, key and method are the same for long runs of jobs,
- * so their bytes are compared with the last ones before new strings are made. Payloads are copied into shared
- * slabs, small enough that one job that stays does not hold much.
- */
-export class JobReader {
-  #names: Uint8Array = new Uint8Array()
-  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
-  #used = 0
-  readonly #job = {
-    worker: '',
-    workerKey: '',
-    method: '',
-    jobKey: '',
-    payload: this.#slab,
-    payloadStart: 0,
-    payloadEnd: 0,
-    runAt: 0,
-    priority: 0,
-    maxAttempts: 0,
-    atMostOnce: false,
-    enqueuedAt: 0,
-  }
+/** Where the texts and the argument of a job's own part are; all of them end where the next begins. */
+export interface JobTexts {
+  worker: number
+  workerKey: number
+  method: number
+  jobKey: number
+  payload: number
+}
 
-  /** The job of an ENQ or a FULL record, whose own part begins at `at` and ends at `end`; valid until the next. */
-  read(bytes: Buffer, view: DataView, at: number, end: number, flags: number): ReplayedJob {
-    const job = this.#job
-    const worker = at + ENQ_FIXED_BYTES
-    const workerKey = worker + getU16(bytes, at + 30)
-    const method = workerKey + getU16(bytes, at + 32)
-    const jobKey = method + getU16(bytes, at + 34)
-    const payload = jobKey + getU16(bytes, at + 28)
-    // The three lengths are compared with the texts: 'a','bc' and 'ab','c' have the same bytes.
-    if (!isAt(bytes, at + 30, jobKey, this.#names)) {
-      this.#names = Uint8Array.from(bytes.subarray(at + 30, jobKey))
-      job.worker = bytes.toString('utf8', worker, workerKey)
-      job.workerKey = bytes.toString('utf8', workerKey, method)
-      job.method = bytes.toString('utf8', method, jobKey)
-    }
-    job.jobKey = bytes.toString('utf8', jobKey, payload)
-    job.runAt = view.getFloat64(at, true)
-    job.enqueuedAt = view.getFloat64(at + 8, true)
-    job.priority = view.getFloat64(at + 16, true)
-    job.maxAttempts = getU32(bytes, at + 24)
-    job.atMostOnce = (flags & RecordFlag.AT_MOST_ONCE) !== 0
-    this.#copyPayload(bytes, payload, end)
-    return job
-  }
+/** `into` is filled and returned, so that one object can serve for all. */
+export function readTexts(bytes: Uint8Array, at: number, into: JobTexts): JobTexts {
+  into.worker = at + ENQ_FIXED_BYTES
+  into.workerKey = into.worker + getU16(bytes, at + 30)
+  into.method = into.workerKey + getU16(bytes, at + 32)
+  into.jobKey = into.method + getU16(bytes, at + 34)
+  into.payload = into.jobKey + getU16(bytes, at + 28)
+  return into
+}
 
-  #copyPayload(bytes: Buffer, start: number, end: number): void {
-    const job = this.#job
-    const length = end - start
-    if (length > SLAB_BYTES / 4) {
-      job.payload = Buffer.from(bytes.subarray(start, end))
-      job.payloadStart = 0
-      job.payloadEnd = length
-      return
+export function noTexts(): JobTexts {
+  return { worker: 0, workerKey: 0, method: 0, jobKey: 0, payload: 0 }
+}
+
+/** The failure in a RETRY, DEAD or FULL record. */
+export function readRecordFailure(bytes: Buffer, at: number): JobFailure | undefined {
+  if ((recordFlags(bytes, at) & RecordFlag.HAS_FAILURE) === 0) return undefined
+  const fixed = recordType(bytes, at) === RecordType.FULL ? FULL_FIXED_BYTES : SETTLEMENT_FIXED_BYTES
+  return readFailure(bytes, at + RECORD_HEADER_BYTES + fixed)
+}
+
+/** A text that is mostly the same as the last one: its bytes are compared before a new string is made. */
+export class RepeatedText {
+  #bytes: Uint8Array = new Uint8Array()
+  #text = ''
+
+  read(bytes: Buffer, start: number, end: number): string {
+    if (!isAt(bytes, start, end, this.#bytes)) {
+      this.#bytes = Uint8Array.from(bytes.subarray(start, end))
+      this.#text = bytes.toString('utf8', start, end)
     }
-    if (this.#used + length > SLAB_BYTES) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-      this.#used = 0
-    }
-    const slab = this.#slab
-    const to = this.#used
-    if (length > SHORT_COPY_BYTES) bytes.copy(slab, to, start, end)
-    else for (let i = 0; i < length; i++) slab[to + i] = bytes[start + i]!
-    this.#used = to + length
-    job.payload = slab
-    job.payloadStart = to
-    job.payloadEnd = to + length
+    return this.#text
   }
 }
 

@@ -2,7 +2,7 @@
  * Writes the events of jobs as records. Each function takes a target with enough room and returns where the
  * record ends. A record's CRC is left 0: the journal thread fills it in, because it knows the segment.
  */
-import type { Settlement } from '../job.js'
+import type { Settlement } from '../queue/job-queue.js'
 import type { JobFailure, NewJob } from '../store.js'
 import { putU16, putU32, putU64 } from './format.js'
 import {
@@ -81,13 +81,18 @@ export function writeSettlement(
   return end
 }
 
-/** All that is known of a job, for the FULL record that replaces its history. */
-export interface FullJob extends NewJob {
-  readonly enqueuedAt: number
+/** What FULL says of a job besides what it was enqueued as. */
+export interface FullState {
   readonly attempts: number
+  /** See `FullState` of record-types.ts. */
   readonly state: number
   readonly suspect: boolean
   readonly failure: JobFailure | undefined
+}
+
+/** All that is known of a job, for the FULL record that replaces its history. */
+export interface FullJob extends NewJob, FullState {
+  readonly enqueuedAt: number
 }
 
 export function fullBytes(job: FullJob): number {
@@ -95,18 +100,49 @@ export function fullBytes(job: FullJob): number {
 }
 
 export function writeFull(bytes: Uint8Array, view: DataView, at: number, job: FullJob, id: number): number {
+  const end = writeJob(bytes, view, writeFullState(bytes, at, job), job, job.enqueuedAt)
+  writeHeader(bytes, at, end, RecordType.FULL, fullFlags(job, job.atMostOnce), id)
+  return end
+}
+
+/** A job for a FULL record, of which an older record is at hand. */
+export interface CopiedJob extends FullState {
+  readonly id: number
+  readonly runAt: number
+  readonly atMostOnce: boolean
+  /** The job's own part of the older record: it is kept as it is, but for `runAt`. */
+  readonly source: Uint8Array
+}
+
+export function copyBytes(job: CopiedJob): number {
+  return RECORD_HEADER_BYTES + FULL_FIXED_BYTES + failureBytes(job.failure) + job.source.length
+}
+
+export function writeCopy(bytes: Uint8Array, view: DataView, at: number, job: CopiedJob): number {
+  const start = writeFullState(bytes, at, job)
+  bytes.set(job.source, start)
+  view.setFloat64(start, job.runAt, true)
+  const end = start + job.source.length
+  writeHeader(bytes, at, end, RecordType.FULL, fullFlags(job, job.atMostOnce), job.id)
+  return end
+}
+
+/** Returns where the job's own part begins. */
+function writeFullState(bytes: Uint8Array, at: number, { attempts, state, failure }: FullState): number {
   const start = at + RECORD_HEADER_BYTES
   const rest = start + FULL_FIXED_BYTES
-  const failureEnd = job.failure === undefined ? rest : writeFailure(bytes, rest, job.failure)
-  putU32(bytes, start, job.attempts)
-  putU32(bytes, start + 4, job.state)
-  putU32(bytes, start + 8, failureEnd - rest)
-  const end = writeJob(bytes, view, failureEnd, job, job.enqueuedAt)
-  let flags = job.atMostOnce ? RecordFlag.AT_MOST_ONCE : 0
-  if (job.suspect) flags |= RecordFlag.SUSPECT
-  if (job.failure !== undefined) flags |= RecordFlag.HAS_FAILURE
-  writeHeader(bytes, at, end, RecordType.FULL, flags, id)
+  const end = failure === undefined ? rest : writeFailure(bytes, rest, failure)
+  putU32(bytes, start, attempts)
+  putU32(bytes, start + 4, state)
+  putU32(bytes, start + 8, end - rest)
   return end
+}
+
+function fullFlags({ suspect, failure }: FullState, atMostOnce: boolean): number {
+  let flags = atMostOnce ? RecordFlag.AT_MOST_ONCE : 0
+  if (suspect) flags |= RecordFlag.SUSPECT
+  if (failure !== undefined) flags |= RecordFlag.HAS_FAILURE
+  return flags
 }
 
 function writeHeader(bytes: Uint8Array, at: number, end: number, type: number, flags: number, id: number): void {

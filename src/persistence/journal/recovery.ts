@@ -5,50 +5,54 @@
  * Nothing that was acknowledged is ever cut off, and without a valid manifest nothing is created or deleted.
  */
 import { randomBytes } from 'node:crypto'
-import type { QueueState } from '../queue-state.js'
-import { Replay } from '../replay.js'
+import { Replay } from '../queue/replay.js'
 import { corrupt } from './corrupt.js'
 import { createWhole, type JournalFs, readWhole, TEMPORARY } from './file-system.js'
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './format.js'
+import { type JournalState, journalState } from './journal-state.js'
+import type { JournalLog } from './log.js'
 import { type Manifest, readManifests, writeManifest } from './manifest.js'
 import { BadRecord, RecordReplay } from './replay-records.js'
 import { notTorn, type ScanEnd, scanSegment, writtenEnd } from './scan.js'
 import { type SegmentFile, segmentFiles } from './segment.js'
 import type { JournalEnd } from './writer.js'
 
-export interface JournalLog {
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-  error(facts: object, message: string): void
-}
-
 export interface RecoveryOptions {
   readonly system: JournalFs
   readonly folder: string
   readonly log: JournalLog
   readonly clock: () => number
+  readonly cacheBytes: number
 }
 
-/** Fills `state` with the journal's jobs, and makes the folder ready to be appended to. */
-export function recover(options: RecoveryOptions, state: QueueState): JournalEnd {
-  const { system, folder, clock } = options
+export interface Recovered {
+  readonly end: JournalEnd
+  readonly state: JournalState
+}
+
+/** Reads the journal's jobs, and makes the folder ready to be appended to. */
+export function recover(options: RecoveryOptions): Recovered {
+  const { system, folder } = options
   const names = system.list(folder) ?? []
   const files = segmentFiles(names)
   const { newest, damaged } = readManifests(system, folder)
   if (newest === undefined) {
     if (files.length > 0) throw corrupt(`${folder}/MANIFEST.a`, 0, 'no valid manifest, but there are segments')
-    return begin(options)
+    const end = begin(options)
+    return { end, state: journalState(options, end.manifest.uuid) }
   }
   const segments = contiguous(folder, newest, files)
-  const replay = new Replay(state)
-  const end = new SegmentReader(options, newest, damaged.length > 0, replay).read(segments)
-  replay.end(clock())
+  const state = journalState(options, newest.uuid)
+  const end = new SegmentScan(options, newest, damaged.length > 0, state).read(segments)
   // Only now, when the journal is known to be whole, is anything changed.
   clearTemporary(system, folder, names)
+  for (const file of files) if (file.segment < newest.firstSegment) system.remove(`${folder}/${file.name}`)
   const manifest = { ...newest, epoch: newest.epoch + 1, lastSegment: end.segment, clean: false }
   if (end.tail !== undefined) keepValidPrefix(options, end.tail)
+  // What was read is the old file of that name.
+  state.reader.closeAll()
   writeManifest(system, folder, manifest)
-  return { ...end, manifest }
+  return { end: { ...end, manifest }, state }
 }
 
 /** An empty folder. The manifest comes first: segments without one would be refused. */
@@ -64,7 +68,7 @@ function begin({ system, folder }: RecoveryOptions): JournalEnd {
     nextSeq: 1,
   }
   writeManifest(system, folder, manifest)
-  return { manifest, segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq: 1, sealed: false }
+  return { manifest, older: [], segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq: 1, sealed: false }
 }
 
 /**
@@ -95,24 +99,29 @@ interface ReadEnd extends Omit<JournalEnd, 'manifest'> {
   readonly tail: Tail | undefined
 }
 
-class SegmentReader {
+class SegmentScan {
   readonly #options: RecoveryOptions
   readonly #manifest: Manifest
   /** The newest manifest may be lost, so that this one's word is not the last. */
   readonly #outdated: boolean
+  readonly #state: JournalState
+  readonly #replay: Replay
   readonly #records: RecordReplay
   /** One segment after the other is read into it. */
   #buffer: Buffer = Buffer.alloc(0)
 
-  constructor(options: RecoveryOptions, manifest: Manifest, outdated: boolean, replay: Replay) {
+  constructor(options: RecoveryOptions, manifest: Manifest, outdated: boolean, state: JournalState) {
     this.#options = options
     this.#manifest = manifest
     this.#outdated = outdated
-    this.#records = new RecordReplay(replay)
+    this.#state = state
+    this.#replay = new Replay(state.queue, state.bodies)
+    this.#records = new RecordReplay(this.#replay, state.queue.hash)
   }
 
   read(segments: readonly SegmentFile[]): ReadEnd {
     let end: ReadEnd = {
+      older: segments.slice(0, -1),
       segment: 0,
       segmentFirstSeq: 0,
       offset: 0,
@@ -122,6 +131,7 @@ class SegmentReader {
       tail: undefined,
     }
     for (const [index, file] of segments.entries()) end = this.#segment(file, end, index === segments.length - 1)
+    this.#replay.end(this.#options.clock())
     return { ...end, sealed: end.sealed && end.segment > 0 }
   }
 
@@ -141,8 +151,11 @@ class SegmentReader {
     }
     const seed = segmentSeed(this.#manifest.uuid, file.segment)
     const start = { seed, headCrc: header.prevHeadCrc, nextSeq: header.firstSeq }
-    const end = this.#scan(path, bytes, start)
+    this.#state.segments.grown(file.segment, file.firstSeq, bytes.length)
+    const end = this.#scan(path, file.segment, bytes, start)
+    this.#state.segments.grown(file.segment, file.firstSeq, end.offset)
     const position = {
+      older: before.older,
       segment: file.segment,
       segmentFirstSeq: header.firstSeq,
       offset: end.offset,
@@ -159,10 +172,10 @@ class SegmentReader {
     return { ...position, tail: clean ? undefined : { name: file.name, bytes, offset: end.offset } }
   }
 
-  #scan(path: string, bytes: Buffer, start: Parameters<typeof scanSegment>[1]): ScanEnd {
+  #scan(path: string, segment: number, bytes: Buffer, start: Parameters<typeof scanSegment>[1]): ScanEnd {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     try {
-      return scanSegment(bytes, start, (from, to) => this.#records.body(bytes, view, from, to))
+      return scanSegment(bytes, start, (from, to) => this.#records.body(bytes, view, segment, from, to))
     } catch (error) {
       if (error instanceof BadRecord) throw corrupt(path, error.offset, error.message)
       throw error

@@ -1,18 +1,23 @@
 /** Gives the records of a batch to the queue's replay. */
-import type { Settlement } from '../job.js'
-import type { Replay } from '../replay.js'
+import type { KeyHash } from '../queue/key-hash.js'
+import type { Replay } from '../queue/replay.js'
+import { getU32 } from './format.js'
+import { filePlace } from './place.js'
 import {
-  JobReader,
+  jobStart,
+  noTexts,
+  RepeatedText,
   readAttempt,
   readFull,
   readSettlement,
+  readTexts,
   recordFlags,
   recordJobId,
   recordLength,
   recordType,
   recordVersion,
 } from './record-read.js'
-import { FullState, RECORD_HEADER_BYTES, RecordFlag, RecordType } from './record-types.js'
+import { RECORD_HEADER_BYTES, RecordFlag, RecordType } from './record-types.js'
 
 const RECORD_VERSION = 1
 
@@ -27,26 +32,43 @@ export class BadRecord extends Error {
 
 export class RecordReplay {
   readonly #replay: Replay
-  readonly #jobs = new JobReader()
-  records = 0
+  readonly #hash: KeyHash
+  readonly #texts = noTexts()
+  readonly #worker = new RepeatedText()
+  readonly #workerKey = new RepeatedText()
+  /** One for all jobs: nothing keeps it. */
+  readonly #job = {
+    id: 0,
+    worker: '',
+    workerKey: '',
+    jobKey: () => '',
+    hashA: 0,
+    hashB: 0,
+    runAt: 0,
+    priority: 0,
+    maxAttempts: 0,
+    atMostOnce: false,
+    place: 0,
+    length: 0,
+  }
 
-  constructor(replay: Replay) {
+  constructor(replay: Replay, hash: KeyHash) {
     this.#replay = replay
+    this.#hash = hash
   }
 
   /** The batch's CRC was checked, so that a record that makes no sense was written like that. */
-  body(bytes: Buffer, view: DataView, start: number, end: number): void {
+  body(bytes: Buffer, view: DataView, segment: number, start: number, end: number): void {
     for (let at = start; at < end; ) {
       const length = end - at < RECORD_HEADER_BYTES ? 0 : recordLength(bytes, at)
       if (length < RECORD_HEADER_BYTES || at + length > end)
         throw new BadRecord(at, 'a record has an impossible length')
-      this.#record(bytes, view, at, at + length)
-      this.records++
+      this.#record(bytes, view, segment, at, at + length)
       at += length
     }
   }
 
-  #record(bytes: Buffer, view: DataView, at: number, end: number): void {
+  #record(bytes: Buffer, view: DataView, segment: number, at: number, end: number): void {
     const type = recordType(bytes, at)
     const flags = recordFlags(bytes, at)
     const id = recordJobId(bytes, at)
@@ -57,23 +79,24 @@ export class RecordReplay {
       throw new BadRecord(at, `a record of version ${version} was written by a newer offstage: open it with that one`)
     }
     switch (type) {
-      case RecordType.ENQ: {
-        const job = this.#jobs.read(bytes, view, at + RECORD_HEADER_BYTES, end, flags)
-        if (!this.#replay.enqueued(job, id)) {
-          throw new BadRecord(at, `job ${id} has the key of another unfinished job`)
-        }
+      case RecordType.ENQ:
+        if (!this.#replay.enqueued(this.#read(bytes, view, segment, at, end, id))) throw keyTaken(at, id)
+        break
+      case RecordType.FULL: {
+        const job = this.#read(bytes, view, segment, at, end, id)
+        const failed = (flags & RecordFlag.HAS_FAILURE) !== 0
+        if (!this.#replay.replaced(job, readFull(bytes, at), failed)) throw keyTaken(at, id)
         break
       }
-      case RecordType.FULL:
-        this.#full(bytes, view, at, end, id)
-        break
       case RecordType.CLAIM:
         this.#replay.claimed(id, readAttempt(bytes, at))
         break
       case RecordType.RETRY:
-      case RecordType.DEAD:
-        this.#replay.settled(id, readSettlement(bytes, view, at))
+      case RecordType.DEAD: {
+        const place = (flags & RecordFlag.HAS_FAILURE) === 0 ? undefined : filePlace(segment, at)
+        this.#replay.settled(id, readSettlement(bytes, view, at), place)
         break
+      }
       case RecordType.DONE:
       case RecordType.DEQ:
         this.#replay.gone(id)
@@ -87,22 +110,27 @@ export class RecordReplay {
     }
   }
 
-  /** The job as it was then; what was known of it before is replaced. */
-  #full(bytes: Buffer, view: DataView, at: number, end: number, id: number): void {
-    const { attempts, state, suspect, failure, jobAt } = readFull(bytes, at)
-    const job = this.#jobs.read(bytes, view, jobAt, end, recordFlags(bytes, at))
-    this.#replay.gone(id)
-    if (!this.#replay.enqueued(job, id)) {
-      throw new BadRecord(at, `job ${id} has the key of another unfinished job`)
-    }
-    const settlement: Settlement = {
-      state: state === FullState.dead ? 'dead' : 'scheduled',
-      attempts,
-      runAt: job.runAt,
-      suspect,
-      failure,
-    }
-    this.#replay.settled(id, settlement)
-    if (state === FullState.active) this.#replay.claimed(id, attempts)
+  #read(bytes: Buffer, view: DataView, segment: number, at: number, end: number, id: number) {
+    const job = this.#job
+    const start = jobStart(bytes, at)
+    const { worker, workerKey, method, jobKey, payload } = readTexts(bytes, start, this.#texts)
+    const { a, b } = this.#hash.ofBytes(bytes, jobKey, payload)
+    job.id = id
+    job.worker = this.#worker.read(bytes, worker, workerKey)
+    job.workerKey = this.#workerKey.read(bytes, workerKey, method)
+    job.jobKey = () => bytes.toString('utf8', jobKey, payload)
+    job.hashA = a
+    job.hashB = b
+    job.runAt = view.getFloat64(start, true)
+    job.priority = view.getFloat64(start + 16, true)
+    job.maxAttempts = getU32(bytes, start + 24)
+    job.atMostOnce = (recordFlags(bytes, at) & RecordFlag.AT_MOST_ONCE) !== 0
+    job.place = filePlace(segment, at)
+    job.length = end - at
+    return job
   }
+}
+
+function keyTaken(at: number, id: number): BadRecord {
+  return new BadRecord(at, `job ${id} has the key of another unfinished job`)
 }

@@ -11,6 +11,10 @@ export interface SegmentFile {
   readonly firstSeq: number
 }
 
+export function segmentFile(segment: number, firstSeq: number): SegmentFile {
+  return { name: segmentName(segment, firstSeq), segment, firstSeq }
+}
+
 const NAME = /^([0-9a-f]{16})-([0-9a-f]{16})\.seg$/
 
 /** The segment files among the names of a folder, in their order. */

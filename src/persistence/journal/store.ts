@@ -4,7 +4,7 @@
  */
 import { InvalidArgument, StoreError } from '../../errors.js'
 import { checkNewJob } from '../new-job.js'
-import type { Queue } from '../queue.js'
+import type { Queue } from '../queue/queue.js'
 import type {
   Attempt,
   ClaimedJob,
@@ -20,9 +20,13 @@ import type {
   QueueName,
 } from '../store.js'
 import { StoreEvents } from '../store-events.js'
-import type { Report } from './commit-loop.js'
+import type { JournalBodies } from './bodies.js'
+import type { Report, StoredReport } from './commit-loop.js'
+import { Compactor } from './compactor.js'
 import { MAX_CALL_BYTES } from './format.js'
+import type { JournalState } from './journal-state.js'
 import type { Link } from './link.js'
+import type { JournalLog } from './log.js'
 import { RecordStream } from './record-stream.js'
 import { ATTEMPT_RECORD_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
 import { enqueueBytes, settlementBytes } from './record-write.js'
@@ -32,7 +36,9 @@ const MAX_ATTEMPTS_A_CALL = Math.floor(MAX_CALL_BYTES / ATTEMPT_RECORD_BYTES)
 
 export interface JournalStoreParts {
   readonly folder: string
+  readonly log: JournalLog
   readonly queue: Queue
+  readonly state: JournalState
   readonly clock: () => number
   readonly nextSeq: number
   readonly unlock: () => void
@@ -42,31 +48,46 @@ export interface JournalStoreParts {
 
 export class JournalStore implements JobStore {
   readonly description: string
+  readonly #log: JournalLog
   readonly #queue: Queue
+  readonly #state: JournalState
+  readonly #bodies: JournalBodies
   readonly #clock: () => number
   readonly #link: Link
   readonly #stream: RecordStream
+  readonly #compactor: Compactor
   readonly #unlock: () => void
   readonly #events = new StoreEvents()
   /** Answered when their records are written. */
-  readonly #written: Waiters
+  readonly #written = new Waiters()
   /** Answered when their records are durable. */
-  readonly #durable: Waiters
+  readonly #durable = new Waiters()
   #publishing = false
+  /** How much of the stream is published. */
+  #published = 0
+  #full = false
   #failure: StoreError | undefined
   #closing: Promise<void> | undefined
   #settled: (() => void) | undefined
   #ended: (() => void) | undefined
 
   constructor(parts: JournalStoreParts) {
-    this.description = `journal in ${parts.folder}: a job is acknowledged after its fdatasync`
+    const { folder, state } = parts
+    this.description = `journal in ${folder}: a job is acknowledged after its fdatasync`
+    this.#log = parts.log
     this.#queue = parts.queue
+    this.#state = state
+    this.#bodies = state.bodies
     this.#clock = parts.clock
     this.#unlock = parts.unlock
-    this.#written = new Waiters(parts.queue)
-    this.#durable = new Waiters(parts.queue)
     this.#link = parts.link((report) => this.#hear(report))
     this.#stream = new RecordStream(parts.nextSeq, (chunk) => this.#link.send(chunk))
+    this.#bodies.writeTo(this.#stream)
+    const onStuck = (segment: number) => {
+      const file = state.reader.path(segment)
+      this.#log.error({ file }, 'jobs in this segment cannot be read, so its space is not given back: run journal fsck')
+    }
+    this.#compactor = new Compactor({ ...state, stream: this.#stream, state: state.queue, onStuck })
   }
 
   enqueue(jobs: readonly NewJob[]): Promise<Enqueued[]> {
@@ -97,16 +118,22 @@ export class JournalStore implements JobStore {
       const id = this.#queue.enqueue(job, next, now)
       const created = id === next
       results.push({ id, created })
-      if (created) {
-        stream.enqueue(job, id, now)
-        ids.push(id)
-      } else if (id > relies && this.#queue.isStoring(id)) relies = id
+      if (created) ids.push(id)
+      else if (id > relies && this.#queue.isStoring(id)) relies = id
     }
     if (ids.length > 0) {
       this.#schedulePublish()
-      return this.#durable.add(stream.nextSeq - 1, ids, results, relies)
+      return this.#durable.add({
+        seq: stream.nextSeq - 1,
+        owner: this.#queue,
+        ids,
+        answer: results,
+        adds: true,
+        relies,
+      })
     }
-    return relies === 0 ? Promise.resolve(results) : this.#durable.add(relies, ids, results, relies)
+    if (relies === 0) return Promise.resolve(results)
+    return this.#durable.add({ seq: relies, owner: this.#queue, ids, answer: results, adds: true, relies })
   }
 
   async #enqueueInParts(jobs: readonly NewJob[]): Promise<Enqueued[]> {
@@ -129,6 +156,7 @@ export class JournalStore implements JobStore {
     if (refusal !== undefined) return Promise.reject(refusal)
     const jobs = this.#queue.claim(name, Math.min(limit, MAX_ATTEMPTS_A_CALL), this.#clock(), lastAttempts)
     this.#announceSoon()
+    for (const condemned of this.#queue.takeCondemned()) void this.#settle(condemned, undefined).catch(ignoreRefusal)
     if (jobs.length === 0) return Promise.resolve(jobs)
     this.#stream.reserve(jobs.length * ATTEMPT_RECORD_BYTES)
     const ids: number[] = []
@@ -141,7 +169,7 @@ export class JournalStore implements JobStore {
     if (once) return this.#whenDurable(ids, jobs)
     this.#link.control.wantWritten()
     this.#schedulePublish()
-    return this.#written.add(this.#stream.nextSeq - 1, ids, jobs)
+    return this.#written.add({ seq: this.#stream.nextSeq - 1, owner: this.#queue, ids, answer: jobs })
   }
 
   finish(attempts: readonly Attempt[]): Promise<boolean[]> {
@@ -176,6 +204,7 @@ export class JournalStore implements JobStore {
   #settle<T>({ id, attempt }: Attempt, answer: T): Promise<T> {
     const settlement = this.#queue.settlement(id)!
     this.#stream.reserve(settlementBytes(settlement))
+    if (settlement.failure !== undefined) this.#bodies.failing(id, this.#stream.position)
     this.#stream.settlement(id, attempt, settlement)
     return this.#whenDurable([id], answer)
   }
@@ -227,6 +256,7 @@ export class JournalStore implements JobStore {
       })
     }
     await this.#link.kill()
+    this.#state.reader.closeAll()
     this.#unlock()
     // A failure from before was told to those who were concerned.
     if (this.#failure !== failedBefore) throw this.#failure
@@ -234,7 +264,7 @@ export class JournalStore implements JobStore {
 
   #whenDurable<T>(ids: readonly number[], answer: T): Promise<T> {
     this.#schedulePublish()
-    return this.#durable.add(this.#stream.nextSeq - 1, ids, answer)
+    return this.#durable.add({ seq: this.#stream.nextSeq - 1, owner: this.#queue, ids, answer })
   }
 
   /** At the end of the event-loop turn, so that all calls of the turn share a batch. */
@@ -247,34 +277,70 @@ export class JournalStore implements JobStore {
   readonly #publish = (): void => {
     if (!this.#publishing) return
     this.#publishing = false
+    this.#compact()
     this.#stream.publish()
+    this.#published = this.#stream.position
     this.#link.wake()
   }
 
+  /** Moves a few jobs together with what is published. A full disk has no room for copies. */
+  #compact(): void {
+    if (this.#full) return
+    const ids = this.#compactor.step(this.#stream.position - this.#published)
+    if (ids.length === 0) return
+    const wait = { seq: this.#stream.nextSeq - 1, owner: this.#compactor, ids, answer: undefined, adds: true }
+    this.#durable.add(wait).catch(ignoreRefusal)
+  }
+
   #hear(report: Report): void {
-    if (typeof report === 'number') this.#stored(report)
+    if (typeof report === 'number') this.#written.stored(-report, this.#clock())
     else if (report === 'closed') this.#ended?.()
-    else if ('refused' in report) this.#refused(report.refused, report.upTo)
+    else if ('stored' in report) this.#stored(report)
+    else if ('upTo' in report) this.#refused(report.refused, report.upTo, report.bytes)
+    else if ('full' in report) this.#diskIs(report.full)
     else this.#fail(report.failed)
+    this.#announce()
     if (this.#written.empty && this.#durable.empty) this.#settled?.()
   }
 
-  #stored(seq: number): void {
+  #stored(report: StoredReport): void {
+    const { stored: seq, segment, segmentFirstSeq, end, bytes } = report
     const now = this.#clock()
-    this.#written.stored(Math.abs(seq), now)
-    if (seq > 0) {
-      this.#durable.stored(seq, now)
-      this.#stream.passed(seq)
-    }
-    this.#announce()
+    this.#state.segments.grown(segment, segmentFirstSeq, end)
+    this.#stream.stored(report, (...written) => this.#bodies.written(...written))
+    if (report.refused !== undefined) this.#durable.refused(seq, full(report.refused), now, true)
+    this.#written.stored(seq, now)
+    this.#durable.stored(seq, now)
+    this.#stream.passed(bytes, seq)
+    this.#dropSegments()
   }
 
-  #refused(why: string, upTo: number): void {
-    const error = new StoreError('STORE_FULL', `nothing was stored: ${why}`, { retryable: true })
-    this.#written.refused(upTo, error)
-    this.#durable.refused(upTo, error)
-    this.#stream.passed(upTo)
-    this.#announce()
+  /** Gives back the oldest segments when nothing in them counts. */
+  #dropSegments(): void {
+    const { segments, reader } = this.#state
+    for (let oldest = segments.oldestSealed(); oldest?.jobs === 0; oldest = segments.oldestSealed()) {
+      reader.close(oldest.segment)
+      segments.drop(oldest.segment)
+      this.#link.control.needFrom(oldest.segment + 1)
+      this.#link.wake()
+    }
+  }
+
+  #refused(why: string, upTo: number, bytes: number): void {
+    const now = this.#clock()
+    this.#written.refused(upTo, full(why), now)
+    this.#durable.refused(upTo, full(why), now)
+    this.#stream.passed(bytes, upTo)
+  }
+
+  #diskIs(full: boolean): void {
+    this.#full = full
+    if (full)
+      this.#log.error(
+        {},
+        'the disk is full: new jobs are refused until there is room, jobs run and end from the reserve',
+      )
+    else this.#log.info({}, 'the disk has room again: new jobs are taken')
   }
 
   #fail(why: string): void {
@@ -311,6 +377,13 @@ export class JournalStore implements JobStore {
     return this.#failure
   }
 }
+
+function full(why: string): StoreError {
+  return new StoreError('STORE_FULL', `nothing was stored: ${why}`, { retryable: true })
+}
+
+/** Nobody waits for it: the owner has been told, and it will be tried again. */
+function ignoreRefusal(): void {}
 
 function tooLarge(bytes: number): InvalidArgument {
   return new InvalidArgument(`the call has ${bytes} bytes; at most ${MAX_CALL_BYTES} can be stored at once`)

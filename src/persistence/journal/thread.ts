@@ -4,6 +4,7 @@ import { Chunk, Control } from './chunk.js'
 import { CommitLoop, type Report } from './commit-loop.js'
 import { realFs } from './file-system.js'
 import { RecordFeed } from './record-feed.js'
+import { Reserve } from './reserve.js'
 import { type JournalEnd, JournalWriter } from './writer.js'
 
 export interface ThreadData {
@@ -14,6 +15,7 @@ export interface ThreadData {
   readonly folder: string
   readonly segmentBytes: number
   readonly idleMs: number
+  readonly reserveBytes: number
 }
 
 const data = workerData as ThreadData
@@ -32,7 +34,9 @@ function run(): void {
     { system: realFs, folder: data.folder, segmentBytes: data.segmentBytes, clock: Date.now },
     data.end,
   )
-  const loop = new CommitLoop({ feed: new RecordFeed(nextChunk), writer, control, nextSeq: data.end.nextSeq }, report)
+  const feed = new RecordFeed(nextChunk)
+  const reserve = new Reserve(realFs, data.folder, data.reserveBytes)
+  const loop = new CommitLoop({ feed, writer, control, reserve, nextSeq: data.end.nextSeq }, report)
   for (;;) {
     const wakes = control.wakes
     if (loop.step()) continue

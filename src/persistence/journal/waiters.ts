@@ -1,69 +1,92 @@
 /**
  * Calls that wait for their records to be written or durable, in the order of their records. When the time
- * comes the queue's events are committed and the call is answered.
+ * comes the events are committed and the call is answered.
  */
-import type { Queue } from '../queue.js'
+
+/** Whose events they are: the queue's, or those of the compaction. */
+export interface Owner {
+  /** The event of this job is stored. */
+  commit(id: number, now: number): void
+  /** It never happened. */
+  abort(id: number): void
+}
 
 interface Waiter {
   /** Answered when the records up to this one are stored. */
   readonly seq: number
   /** Another call's record that the answer relies on; 0 for none. */
   readonly relies: number
+  readonly owner: Owner
   /** The jobs whose events these are. */
   readonly ids: readonly number[]
+  /** Its records bring jobs or move them: without room they can be refused where others are not. */
+  readonly adds: boolean
   readonly answer: unknown
   readonly resolve: (answer: never) => void
   readonly reject: (error: Error) => void
 }
 
+export interface Wait<T> {
+  readonly seq: number
+  readonly owner: Owner
+  readonly ids: readonly number[]
+  readonly answer: T
+  readonly adds?: boolean
+  readonly relies?: number
+}
+
 export class Waiters {
-  readonly #queue: Queue
   #waiting: Waiter[] = []
   /** Those before it are answered: shifting a long list one by one would be slow. */
   #head = 0
-
-  constructor(queue: Queue) {
-    this.#queue = queue
-  }
+  #storedUpTo = 0
 
   get empty(): boolean {
     return this.#head === this.#waiting.length
   }
 
-  add<T>(seq: number, ids: readonly number[], answer: T, relies = 0): Promise<T> {
+  add<T>({ seq, owner, ids, answer, adds = false, relies = 0 }: Wait<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ seq, relies, ids, answer, resolve, reject })
+      this.#waiting.push({ seq, relies, owner, ids, adds, answer, resolve, reject })
     })
   }
 
   /** All records up to `seq` are stored. */
   stored(seq: number, now: number): void {
+    this.#storedUpTo = seq
     const waiting = this.#waiting
     while (this.#head < waiting.length) {
-      const { seq: own, relies, ids, answer, resolve } = waiting[this.#head]!
+      const { seq: own, relies, owner, ids, answer, resolve } = waiting[this.#head]!
       if (own > seq || relies > seq) break
       this.#head++
-      for (const id of ids) this.#queue.commit(id, now)
+      for (const id of ids) owner.commit(id, now)
       resolve(answer as never)
     }
     this.#trim()
   }
 
-  /** The records up to `seq` that are not stored never will be. Those after it may still. */
-  refused(seq: number, error: Error): void {
+  /**
+   * The records up to `seq` that are not stored never will be; with `onlyAdds`, only those that bring jobs or move
+   * them. Those after it may still.
+   */
+  refused(seq: number, error: Error, now: number, onlyAdds = false): void {
     const waiting = this.#waiting.slice(this.#head)
     this.#waiting = []
     this.#head = 0
     for (const waiter of waiting) {
-      if (waiter.seq > seq && (waiter.relies === 0 || waiter.relies > seq)) {
+      const later = waiter.seq > seq && (waiter.relies === 0 || waiter.relies > seq)
+      // What it waits for may be stored, and only the order has kept it here.
+      const stored = Math.max(waiter.seq, waiter.relies) <= this.#storedUpTo
+      if (later || stored || (onlyAdds && !waiter.adds)) {
         this.#waiting.push(waiter)
         continue
       }
       waiter.reject(error)
-      if (waiter.seq <= seq) for (let i = waiter.ids.length - 1; i >= 0; i--) this.#queue.abort(waiter.ids[i]!)
+      if (waiter.seq <= seq) for (let i = waiter.ids.length - 1; i >= 0; i--) waiter.owner.abort(waiter.ids[i]!)
       // Its own records come later and will be stored: only the answer is over.
       else this.#waiting.push({ ...waiter, relies: 0, resolve: ignore, reject: ignore })
     }
+    this.stored(this.#storedUpTo, now)
   }
 
   /** Nobody knows what became of them. */

@@ -20,7 +20,7 @@ import {
 import { type Manifest, writeManifest } from './manifest.js'
 import { RECORD_HEADER_BYTES, RecordType } from './record-types.js'
 import { writeBare } from './record-write.js'
-import { segmentName } from './segment.js'
+import { type SegmentFile, segmentFile, segmentName } from './segment.js'
 
 /**
  * Small batches write zeros ahead of themselves, so that the batches after them overwrite blocks that exist:
@@ -34,6 +34,8 @@ const ZEROS = new Uint8Array(AHEAD_BYTES)
 /** Where the journal ends, and so where the next batch goes. Plain data: it travels to the thread. */
 export interface JournalEnd {
   readonly manifest: Manifest
+  /** The segments before the last one, oldest first. */
+  readonly older: readonly SegmentFile[]
   /** 0: there is no segment yet. */
   readonly segment: number
   readonly segmentFirstSeq: number
@@ -58,7 +60,15 @@ interface SealBatch {
 }
 
 /** Nothing of the batch was written: there is no room for it. The next one may fit. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** The disk is full; otherwise a file could not be made for another reason. */
+  readonly full: boolean
+
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause })
+    this.full = cause === undefined || isFull(cause)
+  }
+}
 
 export class JournalWriter {
   readonly #system: JournalFs
@@ -66,9 +76,14 @@ export class JournalWriter {
   readonly #segmentBytes: number
   readonly #clock: () => number
   readonly #header = new Uint8Array(BATCH_HEADER_BYTES)
+  /** Segments that still exist, oldest first, but for the one that is written to. */
+  readonly #older: SegmentFile[]
   #manifest: Manifest
   #file = -1
   #segment: number
+  #segmentFirstSeq: number
+  /** Of the first record of the last batch. */
+  #bodyOffset = 0
   #seed: number
   #offset: number
   #headCrc: number
@@ -84,6 +99,8 @@ export class JournalWriter {
     this.#clock = options.clock
     this.#manifest = end.manifest
     this.#segment = end.segment
+    this.#segmentFirstSeq = end.segmentFirstSeq
+    this.#older = end.older.slice()
     this.#seed = segmentSeed(end.manifest.uuid, end.segment)
     this.#offset = end.offset
     this.#allocated = end.offset
@@ -104,6 +121,43 @@ export class JournalWriter {
     for (const part of parts) fillRecordCrcs(part, this.#seed)
     this.#write(parts, bytes, count, firstSeq, firstSeq === this.#nextSeq ? 0 : BatchFlag.GAP)
     this.#nextSeq = firstSeq + count
+  }
+
+  get folder(): string {
+    return this.#folder
+  }
+
+  /** The segment that is written to. */
+  get segment(): number {
+    return this.#segment
+  }
+
+  get segmentFirstSeq(): number {
+    return this.#segmentFirstSeq
+  }
+
+  /** Where the next batch will be. */
+  get end(): number {
+    return this.#offset
+  }
+
+  /** Where the first record of the last batch is. */
+  get bodyOffset(): number {
+    return this.#bodyOffset
+  }
+
+  /**
+   * Deletes the oldest segment when it is below `firstNeeded`; false when there is none. The manifest says so first:
+   * deletions that reach the disk in another order would revive finished jobs.
+   */
+  dropBefore(firstNeeded: number): boolean {
+    const [oldest] = this.#older
+    if (oldest === undefined || oldest.segment >= firstNeeded) return false
+    this.#older.shift()
+    this.#writeManifest({ firstSegment: oldest.segment + 1 })
+    this.#system.remove(`${this.#folder}/${oldest.name}`)
+    this.#system.syncFolder(this.#folder)
+    return true
   }
 
   /** Makes what was appended durable. An error means that its fate is unknown: do not go on. */
@@ -143,6 +197,7 @@ export class JournalWriter {
     if (filling.length > 0) pieces.push(filling)
     this.#put(pieces, total)
     this.#headCrc = headCrc
+    this.#bodyOffset = this.#offset + BATCH_HEADER_BYTES
     this.#offset += total
   }
 
@@ -193,8 +248,10 @@ export class JournalWriter {
     if (this.#file >= 0) this.#system.close(this.#file)
     this.#system.rename(`${path}${TEMPORARY}`, path)
     this.#system.syncFolder(this.#folder)
+    if (this.#segment > 0) this.#older.push(segmentFile(this.#segment, this.#segmentFirstSeq))
     this.#file = file
     this.#segment = segment
+    this.#segmentFirstSeq = firstSeq
     this.#seed = segmentSeed(uuid, segment)
     this.#headCrc = prevHeadCrc
     this.#offset = SEGMENT_HEADER_BYTES
@@ -208,7 +265,7 @@ export class JournalWriter {
       return writeTemporary(this.#system, path, [header])
     } catch (error) {
       if (error instanceof SyncFailed) throw error
-      throw new Refused(`cannot begin a new segment in ${this.#folder}: ${message(error)}`, { cause: error })
+      throw new Refused(`cannot begin a new segment in ${this.#folder}: ${message(error)}`, error)
     }
   }
 

@@ -5,8 +5,9 @@
 import { StoreError } from '../../errors.js'
 import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
 import { checkNewJob } from '../new-job.js'
-import { Queue } from '../queue.js'
-import { QueueState } from '../queue-state.js'
+import { JobColumns } from '../queue/job-columns.js'
+import { Queue } from '../queue/queue.js'
+import { QueueState } from '../queue/queue-state.js'
 import type {
   Attempt,
   ClaimedJob,
@@ -22,6 +23,7 @@ import type {
   QueueName,
 } from '../store.js'
 import { StoreEvents } from '../store-events.js'
+import { MemoryBodies } from './bodies.js'
 
 export interface MemoryStoreOptions {
   /** Wall-clock ms since 1970. */
@@ -42,7 +44,10 @@ export class MemoryStore implements JobStore {
   constructor(options: MemoryStoreOptions = {}) {
     this.#clock = options.clock ?? Date.now
     const backoff = { ...DEFAULT_BACKOFF, ...options.backoff }
-    this.#queue = new Queue(new QueueState(), { backoff, random: options.random ?? Math.random })
+    this.#queue = new Queue(new QueueState(new JobColumns(), new MemoryBodies(), 0), {
+      backoff,
+      random: options.random ?? Math.random,
+    })
   }
 
   async enqueue(jobs: readonly NewJob[]): Promise<Enqueued[]> {

@@ -15,6 +15,8 @@ export class FakeFs implements JournalFs {
   #nextFile = 3
   /** Called before every call that changes something; may throw. */
   before: (call: string, path: string) => void = () => {}
+  /** How many bytes all files together may have. */
+  capacity = Number.POSITIVE_INFINITY
   /** The most that one write takes. */
   mostAtOnce = Number.POSITIVE_INFINITY
 
@@ -60,6 +62,7 @@ export class FakeFs implements JournalFs {
     const all = Buffer.concat(parts)
     const taken = all.subarray(0, Math.min(all.length, this.mostAtOnce))
     const size = Math.max(target.bytes.length, position + taken.length)
+    if (size > target.bytes.length && size - target.bytes.length > this.free()) throw systemError('ENOSPC', path)
     const bytes = Buffer.alloc(size)
     target.bytes.copy(bytes)
     taken.copy(bytes, position)
@@ -116,6 +119,12 @@ export class FakeFs implements JournalFs {
 
   syncFolder(path: string): void {
     this.before('syncFolder', path)
+  }
+
+  free(): number {
+    let used = 0
+    for (const { bytes } of this.files.values()) used += bytes.length
+    return Math.max(0, this.capacity - used)
   }
 
   #file(path: string): File {

@@ -161,14 +161,13 @@ t.test('a crash at every call of a rotation leaves a journal with everything ack
 
 t.test('a record that only a newer program knows is refused, unless it may be ignored', async (t) => {
   const { JournalWriter } = await import('#offstage/persistence/journal/writer.js')
-  const { QueueState } = await import('#offstage/persistence/queue-state.js')
   const { recover } = await import('#offstage/persistence/journal/recovery.js')
   const log = { info() {}, warn() {}, error() {} }
   for (const ignorable of [false, true]) {
     const system = new FakeFs()
     await (await openFake(system)).close()
     const clock = () => 1
-    const end = recover({ system, folder: '/journal', log, clock }, new QueueState())
+    const { end } = recover({ system, folder: '/journal', log, clock, cacheBytes: 0 })
     const writer = new JournalWriter({ system, folder: '/journal', segmentBytes: SMALL, clock }, end)
     const record = Buffer.alloc(24)
     record.writeUInt32LE(24, 0)

@@ -12,21 +12,30 @@ import {
   segmentSeed,
 } from '#offstage/persistence/journal/format.js'
 import { decodeManifest, encodeManifest, type Manifest } from '#offstage/persistence/journal/manifest.js'
-import { JobReader, readAttempt, readFull, readSettlement } from '#offstage/persistence/journal/record-read.js'
-import { FullState, RECORD_HEADER_BYTES, RecordType } from '#offstage/persistence/journal/record-types.js'
 import {
+  jobStart,
+  noTexts,
+  readAttempt,
+  readFull,
+  readRecordFailure,
+  readSettlement,
+  readTexts,
+} from '#offstage/persistence/journal/record-read.js'
+import { FullState, RecordType } from '#offstage/persistence/journal/record-types.js'
+import {
+  copyBytes,
   enqueueBytes,
   type FullJob,
   fullBytes,
   settlementBytes,
   writeAttempt,
+  writeCopy,
   writeEnqueue,
   writeFull,
   writeSettlement,
 } from '#offstage/persistence/journal/record-write.js'
 import { segmentFiles, segmentName } from '#offstage/persistence/journal/segment.js'
 import { JournalWriter } from '#offstage/persistence/journal/writer.js'
-import type { ReplayedJob } from '#offstage/persistence/replay.js'
 import type { NewJob } from '#offstage/persistence/store.js'
 import { FakeFs } from './fake-fs.js'
 import { allJobs, DIR, equal, openFake } from './journals.js'
@@ -62,8 +71,22 @@ const failure = fc.oneof(
   fc.record({ name: text, message: text, stack: text }),
 )
 
-function asEnqueued({ payloadStart, payloadEnd, ...job }: ReplayedJob) {
-  return { ...job, payload: Buffer.from(job.payload.subarray(payloadStart, payloadEnd)) }
+/** The job of an ENQ or FULL record. */
+function readJob(bytes: Buffer, at: number, end: number) {
+  const start = jobStart(bytes, at)
+  const { worker, workerKey, method, jobKey, payload } = readTexts(bytes, start, noTexts())
+  return {
+    worker: bytes.toString('utf8', worker, workerKey),
+    workerKey: bytes.toString('utf8', workerKey, method),
+    method: bytes.toString('utf8', method, jobKey),
+    jobKey: bytes.toString('utf8', jobKey, payload),
+    payload: Buffer.from(bytes.subarray(payload, end)),
+    runAt: bytes.readDoubleLE(start),
+    enqueuedAt: bytes.readDoubleLE(start + 8),
+    priority: bytes.readDoubleLE(start + 16),
+    maxAttempts: bytes.readUInt32LE(start + 24),
+    atMostOnce: (bytes[at + 9]! & 1) !== 0,
+  }
 }
 
 /** A target whose bytes around the record show when something is written outside it. */
@@ -77,13 +100,10 @@ function untouched(buffer: Buffer, at: number, end: number): boolean {
 }
 
 t.test('an enqueue record gives the job back, within the room that was asked for', async (t) => {
-  const reader = new JobReader()
   const check = fc.property(job, fc.maxSafeNat(), fc.maxSafeNat(), (job, id, now) => {
     const { buffer, view, at } = target(enqueueBytes(job))
     const end = writeEnqueue(buffer, view, at, job, id, now)
-    const flags = buffer[at + 9]!
-    const read = reader.read(buffer, view, at + RECORD_HEADER_BYTES, end, flags)
-    equal(asEnqueued(read), { ...job, enqueuedAt: now })
+    equal(readJob(buffer, at, end), { ...job, enqueuedAt: now })
     return untouched(buffer, at, end) && buffer.readBigUInt64LE(at + 12) === BigInt(id)
   })
   fc.assert(check)
@@ -91,7 +111,6 @@ t.test('an enqueue record gives the job back, within the room that was asked for
 })
 
 t.test('a full record gives everything about the job back', async (t) => {
-  const reader = new JobReader()
   const more = fc.record({
     attempts: fc.nat(),
     state: fc.constantFrom(...Object.values(FullState)),
@@ -103,11 +122,19 @@ t.test('a full record gives everything about the job back', async (t) => {
     const full: FullJob = { ...job, ...more }
     const { buffer, view, at } = target(fullBytes(full))
     const end = writeFull(buffer, view, at, full, 77)
-    const { jobAt, ...read } = readFull(buffer, at)
     const { attempts, state, suspect, failure, enqueuedAt } = more
-    equal(read, { attempts, state, suspect, failure })
-    equal(asEnqueued(reader.read(buffer, view, jobAt, end, buffer[at + 9]!)), { ...job, enqueuedAt })
-    return untouched(buffer, at, end)
+    const [active, dead] = [state === FullState.active, state === FullState.dead]
+    equal(readFull(buffer, at), { attempts, suspect, active, dead })
+    equal(readRecordFailure(buffer, at), failure)
+    equal(readJob(buffer, at, end), { ...job, enqueuedAt })
+    // And once more, as the compaction copies it.
+    const source = buffer.subarray(jobStart(buffer, at), end)
+    const copied = { id: 78, runAt: 5, atMostOnce: job.atMostOnce, attempts, state, suspect, failure, source }
+    const copy = target(copyBytes(copied))
+    const copyEnd = writeCopy(copy.buffer, copy.view, copy.at, copied)
+    equal(readJob(copy.buffer, copy.at, copyEnd), { ...job, enqueuedAt, runAt: 5 })
+    equal(readRecordFailure(copy.buffer, copy.at), failure)
+    return untouched(buffer, at, end) && untouched(copy.buffer, copy.at, copyEnd)
   })
   fc.assert(check)
   t.pass()
@@ -124,7 +151,9 @@ t.test('retry and dead records give the settlement back', async (t) => {
   const check = fc.property(settlement, fc.nat(), (settlement, attempt) => {
     const { buffer, view, at } = target(settlementBytes(settlement))
     const end = writeSettlement(buffer, view, at, 5, attempt, settlement)
-    equal(readSettlement(buffer, view, at), settlement)
+    const { failure, ...rest } = settlement
+    equal(readSettlement(buffer, view, at), rest)
+    equal(readRecordFailure(buffer, at), failure)
     return readAttempt(buffer, at) === attempt && untouched(buffer, at, end)
   })
   fc.assert(check)
@@ -210,7 +239,16 @@ t.test('docs/JOURNAL.md: the example is what is written, and what is read', asyn
     endHeadCrc: 0,
     nextSeq: 1,
   }
-  const end = { manifest: first, segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq: 1, sealed: false }
+  const end = {
+    manifest: first,
+    older: [],
+    segment: 0,
+    segmentFirstSeq: 0,
+    offset: 0,
+    headCrc: 0,
+    nextSeq: 1,
+    sealed: false,
+  }
   const writer = new JournalWriter({ system, folder: DIR, segmentBytes: 1024 * 1024, clock }, end)
   const { buffer, view } = target(enqueueBytes(JOB))
   const record = buffer.subarray(0, writeEnqueue(buffer, view, 0, JOB, 1, clock()))

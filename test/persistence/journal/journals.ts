@@ -11,7 +11,7 @@ export const FAILURE = { name: 'Error', message: 'it broke', stack: 'Error: it b
 let now = 1_750_000_000_000
 
 export function openFake(system: FakeFs, options: Partial<JournalOptions> = {}): Promise<JobStore> {
-  return openJournal({ dir: DIR, clock: () => now++, random: () => 0.5, ...options, system })
+  return openJournal({ dir: DIR, clock: () => now++, random: () => 0.5, reserveBytes: 0, ...options, system })
 }
 
 export async function add(store: JobStore, ...keys: string[]): Promise<void> {

@@ -1,16 +1,22 @@
 import t from 'tap'
 import { DEFAULT_BACKOFF } from '#offstage/persistence/backoff.js'
 import { Waiters } from '#offstage/persistence/journal/waiters.js'
-import { Queue } from '#offstage/persistence/queue.js'
-import { QueueState } from '#offstage/persistence/queue-state.js'
+import { MemoryBodies } from '#offstage/persistence/memory/bodies.js'
+import { JobColumns } from '#offstage/persistence/queue/job-columns.js'
+import { Queue } from '#offstage/persistence/queue/queue.js'
+import { QueueState } from '#offstage/persistence/queue/queue-state.js'
 import { newJob } from '../../contract/job-store.js'
 
 const FULL = new Error('full')
 
 function setup(...keys: string[]) {
-  const queue = new Queue(new QueueState(), { backoff: DEFAULT_BACKOFF, random: Math.random })
+  const state = new QueueState(new JobColumns(), new MemoryBodies(), 1)
+  const queue = new Queue(state, { backoff: DEFAULT_BACKOFF, random: Math.random })
   for (const [index, key] of keys.entries()) queue.enqueue(newJob(key), index + 1, 0)
-  return { queue, waiters: new Waiters(queue) }
+  const waiters = new Waiters()
+  const add = <T>(seq: number, ids: readonly number[], answer: T, relies = 0, adds = true): Promise<T> =>
+    waiters.add({ seq, owner: queue, ids, answer, relies, adds })
+  return { queue, waiters, add }
 }
 
 function settled(promise: Promise<unknown>): Promise<unknown> {
@@ -18,9 +24,9 @@ function settled(promise: Promise<unknown>): Promise<unknown> {
 }
 
 t.test('answers in order, each when its records are stored, and commits what they hold', async (t) => {
-  const { queue, waiters } = setup('a', 'b', 'c')
-  const first = waiters.add(2, [1, 2], 'first')
-  const second = waiters.add(3, [3], 'second')
+  const { queue, waiters, add } = setup('a', 'b', 'c')
+  const first = add(2, [1, 2], 'first')
+  const second = add(3, [3], 'second')
   waiters.stored(1, 0)
   t.equal(await settled(first), 'waiting')
   waiters.stored(2, 0)
@@ -33,11 +39,11 @@ t.test('answers in order, each when its records are stored, and commits what the
 })
 
 t.test('who relied on a refused record is refused, while its own later records are still stored', async (t) => {
-  const { queue, waiters } = setup('a', 'b', 'c')
-  const original = waiters.add(1, [1], 'original')
-  const relies = waiters.add(2, [2], 'relies', 1)
-  const other = waiters.add(3, [3], 'other')
-  waiters.refused(1, FULL)
+  const { queue, waiters, add } = setup('a', 'b', 'c')
+  const original = add(1, [1], 'original')
+  const relies = add(2, [2], 'relies', 1)
+  const other = add(3, [3], 'other')
+  waiters.refused(1, FULL, 0)
   t.equal(await settled(original), FULL)
   t.equal(await settled(relies), FULL)
   t.equal(queue.isStoring(1), false, 'forgotten')
@@ -48,21 +54,46 @@ t.test('who relied on a refused record is refused, while its own later records a
 })
 
 t.test('an answer that relies on a record which is stored first is not held up by a refusal after it', async (t) => {
-  const { waiters } = setup('a', 'b')
-  const original = waiters.add(1, [1], 'original')
-  const relies = waiters.add(1, [], 'relies', 1)
+  const { waiters, add } = setup('a', 'b')
+  const original = add(1, [1], 'original')
+  const relies = add(1, [], 'relies', 1)
   waiters.stored(1, 0)
   t.equal(await settled(original), 'original')
   t.equal(await settled(relies), 'relies')
-  const later = waiters.add(2, [2], 'later')
-  waiters.refused(2, FULL)
+  const later = add(2, [2], 'later')
+  waiters.refused(2, FULL, 0)
   t.equal(await settled(later), FULL)
 })
 
+t.test('what only the order held back is answered when the call before it is refused', async (t) => {
+  const { queue, waiters, add } = setup('a', 'b')
+  const original = add(1, [1], 'original')
+  waiters.stored(1, 0)
+  const before = add(3, [2], 'before')
+  const relies = add(1, [], 'relies', 1)
+  t.equal(await settled(original), 'original')
+  waiters.refused(3, FULL, 0)
+  t.equal(await settled(before), FULL)
+  t.equal(await settled(relies), 'relies')
+  t.equal(queue.counts().ready, 1)
+})
+
+t.test('when only new jobs are refused, the other calls wait on for their records', async (t) => {
+  const { queue, waiters, add } = setup('a', 'b')
+  const added = add(1, [1], 'added')
+  const ended = add(2, [2], 'ended', 0, false)
+  waiters.refused(2, FULL, 0, true)
+  t.equal(await settled(added), FULL)
+  t.equal(await settled(ended), 'waiting')
+  waiters.stored(2, 0)
+  t.equal(await settled(ended), 'ended')
+  t.equal(queue.counts().ready, 1)
+})
+
 t.test('a failure rejects all, and thousands of answers leave nothing behind', async (t) => {
-  const { waiters } = setup()
+  const { waiters, add } = setup()
   const answered: Promise<number>[] = []
-  for (let seq = 1; seq <= 10_000; seq++) answered.push(waiters.add(seq, [], seq))
+  for (let seq = 1; seq <= 10_000; seq++) answered.push(add(seq, [], seq))
   waiters.stored(4000, 0)
   waiters.stored(9999, 0)
   t.equal(await answered[9998], 9999)

@@ -1,0 +1,31 @@
+/**
+ * What the rules of the queue do not need of a job: its names, its argument, its last failure. Each store keeps them
+ * in its own way, under the number of the job's row.
+ */
+import type { JobFailure, NewJob } from '../store.js'
+
+export interface JobBody {
+  readonly method: string
+  readonly jobKey: string
+  /** The caller's own: it outlives the job. */
+  readonly payload: Uint8Array
+  /** Wall clock, ms. */
+  readonly enqueuedAt: number
+}
+
+export interface JobBodies {
+  /** Keeps a new job. Its row is filled. */
+  add(row: number, job: NewJob, now: number): void
+  /** The enqueue of the job is durable. */
+  stored(row: number): void
+  /** The last failure of the job, now durable. */
+  failed(row: number, failure: JobFailure): void
+  /** The job is gone; its row is still filled. */
+  forget(row: number): void
+  /** Is this the job's key? Asked when their hashes are the same. */
+  hasKey(row: number, jobKey: string): boolean
+  /** Undefined: it was damaged where it is kept. */
+  read(row: number): JobBody | undefined
+  /** Undefined: it was damaged, or there is none. */
+  failure(row: number): JobFailure | undefined
+}

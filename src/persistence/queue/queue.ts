@@ -1,0 +1,360 @@
+/**
+ * The rules of the queue, as a state machine without effects: uniqueness, due times, order, attempts,
+ * retries, suspects. Clock readings and randomness are arguments.
+ *
+ * Every event has two steps, because a store may answer only when the event is durable. The first step
+ * (`enqueue`, `claim`, `finish`, `fail`, `release`, `remove`) decides the outcome and reserves the job;
+ * then `commit` makes it so, or `abort` takes it back (the disk was full). In between, the job takes no
+ * other event: its key stays held, nobody else can claim or settle it.
+ */
+import { type Backoff, backoffDelay } from '../backoff.js'
+import type {
+  Attempt,
+  ClaimedJob,
+  FailOutcome,
+  JobCounts,
+  JobFailure,
+  JobFilter,
+  JobInfo,
+  NewJob,
+  QueueName,
+} from '../store.js'
+import { inspect } from './inspection.js'
+import type { JobBody } from './job-bodies.js'
+import { Flag, NONE, Pending, State } from './job-columns.js'
+import { type JobQueue, type Settlement, toJobCounts, zeroCounts } from './job-queue.js'
+import type { QueueState } from './queue-state.js'
+
+export interface QueueRules {
+  readonly backoff: Backoff
+  readonly random: () => number
+}
+
+/** A job that cannot be run, because what is kept of it is damaged: `settlement(id)` says what becomes of it. */
+export interface CondemnedJob extends Attempt {
+  readonly queue: QueueName
+}
+
+export class Queue {
+  readonly #state: QueueState
+  readonly #rules: QueueRules
+  /** What `commit` will make of the jobs that `fail` or `release` is settling, by row. */
+  readonly #settlements = new Map<number, Settlement>()
+  #condemned: CondemnedJob[] = []
+
+  constructor(state: QueueState, rules: QueueRules) {
+    this.#state = state
+    this.#rules = rules
+  }
+
+  /** Returns `id` for a new job, or the id of the unfinished job that has the key: then nothing changed. */
+  enqueue(job: NewJob, id: number, now: number): number {
+    const state = this.#state
+    const queue = state.ensure(job.worker, job.workerKey)
+    const holder = state.keys.find(queue.number, state.hash.ofText(job.jobKey), job.jobKey)
+    if (holder !== NONE) return state.jobs.id.get(holder)
+    const row = state.add(id, queue, job.runAt, job.priority, job.maxAttempts, job.atMostOnce)
+    state.jobs.pending.set(row, Pending.enqueue)
+    state.bodies.add(row, job, now)
+    state.keys.add(row)
+    return id
+  }
+
+  /** Is the enqueue of this job still waiting to be durable? */
+  isStoring(id: number): boolean {
+    const row = this.#state.ids.find(id)
+    return row !== NONE && this.#state.jobs.state.get(row) === State.storing
+  }
+
+  /**
+   * Up to `limit` due jobs, highest priority first, then lowest id.
+   *
+   * A suspect may be what brought its host down, so nothing may run beside it: it is claimed only when
+   * nothing of its queue is active, and while it is active nothing else is claimed. At most `lastAttempts` of the
+   * jobs are on their last attempt; one more keeps what comes after it waiting, too, for the sake of the order.
+   * A job whose body is damaged is not claimed but condemned: see `takeCondemned`.
+   */
+  claim(name: QueueName, limit: number, now: number, lastAttempts = limit): ClaimedJob[] {
+    this.sweep(now)
+    let lastOnes = 0
+    const claimed: ClaimedJob[] = []
+    const state = this.#state
+    const { jobs } = state
+    const queue = state.find(name.worker, name.workerKey)
+    if (queue === undefined || queue.alone !== NONE) return claimed
+    while (claimed.length < limit) {
+      const row = queue.ready.peek()
+      if (row === NONE || (jobs.has(row, Flag.suspect) && queue.counts[State.active]! > 0)) break
+      const body = state.bodies.read(row)
+      if (body === undefined) {
+        this.#condemn(row, queue)
+        continue
+      }
+      if (this.#isLastAttempt(row) && ++lastOnes > lastAttempts) break
+      state.move(row, State.active)
+      jobs.pending.set(row, Pending.claim)
+      jobs.attempts.set(row, jobs.attempts.get(row) + 1)
+      claimed.push(this.#claimedJob(row, queue, body))
+      if (jobs.has(row, Flag.suspect)) {
+        queue.alone = row
+        break
+      }
+    }
+    return claimed
+  }
+
+  /** False for an attempt that is not the current one; so also for one that is already being settled. */
+  finish(attempt: Attempt): boolean {
+    const row = this.#current(attempt)
+    if (row === NONE) return false
+    this.#state.jobs.pending.set(row, Pending.finish)
+    return true
+  }
+
+  /** Back to the queue with backoff, or dead when the attempts are used up. */
+  fail(attempt: Attempt, failure: JobFailure, crashed: boolean, now: number): FailOutcome {
+    const row = this.#current(attempt)
+    if (row === NONE) return { state: 'stale' }
+    const attempts = attempt.attempt
+    if (this.#attemptsLeft(row)) {
+      const runAt = now + backoffDelay(this.#rules.backoff, attempts, this.#rules.random())
+      this.#settle(row, { state: 'scheduled', attempts, runAt, suspect: crashed, failure })
+      return { state: 'retry', runAt }
+    }
+    const { jobs } = this.#state
+    const reason = crashed && jobs.has(row, Flag.atMostOnce) ? outcomeUnknown(failure) : failure
+    this.#settle(row, { state: 'dead', attempts, runAt: jobs.runAt.get(row), suspect: false, failure: reason })
+    return { state: 'dead' }
+  }
+
+  /**
+   * Back to the queue without a failure. An attempt that counts and was the last one leaves the job dead;
+   * one that does not count never started, so the job is as suspect as it was.
+   */
+  release(attempt: Attempt, runAt: number, counted: boolean): boolean {
+    const row = this.#current(attempt)
+    if (row === NONE) return false
+    const { jobs } = this.#state
+    const attempts = attempt.attempt
+    const failure = undefined
+    if (!counted) {
+      const suspect = jobs.has(row, Flag.suspect)
+      this.#settle(row, { state: 'scheduled', attempts: attempts - 1, runAt, suspect, failure })
+    } else if (this.#attemptsLeft(row)) {
+      this.#settle(row, { state: 'scheduled', attempts, runAt, suspect: false, failure })
+    } else {
+      const used = { name: 'AttemptsUsedUp', message: `released in attempt ${attempts}, the last one it had` }
+      this.#settle(row, { state: 'dead', attempts, runAt: jobs.runAt.get(row), suspect: false, failure: used })
+    }
+    return true
+  }
+
+  /** What `commit` will make of a job that is being settled. */
+  settlement(id: number): Settlement | undefined {
+    return this.#settlements.get(this.#state.ids.find(id))
+  }
+
+  /** The jobs that `claim` condemned since the last call: their settlements wait for `commit`. */
+  takeCondemned(): CondemnedJob[] {
+    const condemned = this.#condemned
+    if (condemned.length > 0) this.#condemned = []
+    return condemned
+  }
+
+  /** The id of the waiting job with this key, which nobody can claim from now on; undefined: none is waiting. */
+  remove(name: QueueName, jobKey: string): number | undefined {
+    const state = this.#state
+    const { jobs } = state
+    const queue = state.find(name.worker, name.workerKey)
+    if (queue === undefined) return undefined
+    const row = state.keys.find(queue.number, state.hash.ofText(jobKey), jobKey)
+    if (row === NONE || jobs.pending.get(row) !== Pending.none) return undefined
+    const found = jobs.state.get(row)
+    if (found !== State.ready && found !== State.scheduled) return undefined
+    state.leaveHeap(row)
+    jobs.pending.set(row, Pending.remove)
+    return jobs.id.get(row)
+  }
+
+  /** The event of this job is durable (a claim: written). */
+  commit(id: number, now: number): void {
+    const state = this.#state
+    const { jobs } = state
+    const row = state.ids.find(id)
+    if (row === NONE) return
+    const pending = jobs.pending.get(row)
+    jobs.pending.set(row, Pending.none)
+    switch (pending) {
+      case Pending.enqueue:
+        state.bodies.stored(row)
+        state.move(row, jobs.runAt.get(row) <= now ? State.ready : State.scheduled)
+        break
+      case Pending.finish: {
+        const queue = state.queueOf(row)
+        state.forget(row)
+        this.#ended(row, queue)
+        break
+      }
+      case Pending.settle:
+        this.#applySettlement(row, now)
+        break
+      case Pending.remove:
+        state.forget(row)
+    }
+  }
+
+  /** The event of this job was refused and never happened. */
+  abort(id: number): void {
+    const state = this.#state
+    const { jobs } = state
+    const row = state.ids.find(id)
+    if (row === NONE) return
+    const pending = jobs.pending.get(row)
+    jobs.pending.set(row, Pending.none)
+    switch (pending) {
+      case Pending.enqueue:
+        state.forget(row)
+        break
+      case Pending.claim:
+        jobs.attempts.set(row, jobs.attempts.get(row) - 1)
+        state.move(row, State.ready)
+        this.#ended(row, state.queueOf(row))
+        break
+      case Pending.settle:
+        this.#settlements.delete(row)
+        // A condemned job waits in no heap; the next claim finds it again.
+        if (jobs.state.get(row) !== State.active) state.enterHeap(row)
+        break
+      case Pending.remove:
+        state.enterHeap(row)
+    }
+  }
+
+  /** Makes jobs whose time has come ready. */
+  sweep(now: number): void {
+    const { scheduled, jobs } = this.#state
+    for (let row = scheduled.peek(); row !== NONE && jobs.runAt.get(row) <= now; row = scheduled.peek()) {
+      this.#state.move(row, State.ready)
+    }
+  }
+
+  nextDue(): number | undefined {
+    const row = this.#state.scheduled.peek()
+    return row === NONE ? undefined : this.#state.jobs.runAt.get(row)
+  }
+
+  /** Queues that gained a job and can be claimed from, since the last call. */
+  takeGained(): JobQueue[] {
+    return this.#state.takeGained().filter(this.#isClaimable)
+  }
+
+  claimable(): QueueName[] {
+    return [...this.#state.all()].filter(this.#isClaimable).map(({ worker, workerKey }) => ({ worker, workerKey }))
+  }
+
+  counts(name?: QueueName): JobCounts {
+    if (name === undefined) return toJobCounts(this.#state.total)
+    return toJobCounts(this.#state.find(name.worker, name.workerKey)?.counts ?? zeroCounts())
+  }
+
+  inspect(filter: JobFilter): Promise<JobInfo[]> {
+    return inspect(this.#state, filter)
+  }
+
+  /** The row of the job whose current attempt this is, when nothing else is under way with it; or NONE. */
+  #current({ id, attempt }: Attempt): number {
+    const { ids, jobs } = this.#state
+    const row = ids.find(id)
+    if (row === NONE || jobs.state.get(row) !== State.active || jobs.pending.get(row) !== Pending.none) return NONE
+    return jobs.attempts.get(row) === attempt ? row : NONE
+  }
+
+  #settle(row: number, settlement: Settlement): void {
+    this.#settlements.set(row, settlement)
+    this.#state.jobs.pending.set(row, Pending.settle)
+  }
+
+  #condemn(row: number, queue: JobQueue): void {
+    const { jobs } = this.#state
+    this.#state.leaveHeap(row)
+    const [id, attempts] = [jobs.id.get(row), jobs.attempts.get(row)]
+    const failure = { name: 'JobDamaged', message: 'what the journal holds of the job is damaged, so it cannot run' }
+    this.#settle(row, { state: 'dead', attempts, runAt: jobs.runAt.get(row), suspect: false, failure })
+    this.#condemned.push({ id, attempt: attempts, queue })
+  }
+
+  #applySettlement(row: number, now: number): void {
+    const state = this.#state
+    const { jobs } = state
+    const settlement = this.#settlements.get(row)!
+    this.#settlements.delete(row)
+    const { attempts, runAt, suspect, failure } = settlement
+    jobs.attempts.set(row, attempts)
+    jobs.runAt.set(row, runAt)
+    jobs.setFlag(row, Flag.suspect, suspect)
+    if (failure !== undefined) {
+      jobs.setFlag(row, Flag.failed, true)
+      state.bodies.failed(row, failure)
+    }
+    if (settlement.state === 'dead') {
+      state.keys.remove(row)
+      state.move(row, State.dead)
+    } else state.move(row, runAt <= now ? State.ready : State.scheduled)
+    this.#ended(row, state.queueOf(row))
+  }
+
+  /** A job stopped being active: that can let a suspect run, or the others after a suspect. */
+  #ended(row: number, queue: JobQueue): void {
+    if (queue.alone === row) queue.alone = NONE
+    else {
+      const first = queue.ready.peek()
+      if (queue.counts[State.active]! > 0 || first === NONE || !this.#state.jobs.has(first, Flag.suspect)) return
+    }
+    this.#state.gain(queue)
+  }
+
+  /** May the job be started once more after the attempt that runs? */
+  #attemptsLeft(row: number): boolean {
+    const { jobs } = this.#state
+    return !jobs.has(row, Flag.atMostOnce) && jobs.attempts.get(row) < jobs.maxAttempts.get(row)
+  }
+
+  #isLastAttempt(row: number): boolean {
+    const { jobs } = this.#state
+    return jobs.has(row, Flag.atMostOnce) || jobs.attempts.get(row) + 1 >= jobs.maxAttempts.get(row)
+  }
+
+  readonly #isClaimable = (queue: JobQueue): boolean => {
+    const first = queue.ready.peek()
+    if (first === NONE || queue.alone !== NONE) return false
+    return !(this.#state.jobs.has(first, Flag.suspect) && queue.counts[State.active]! > 0)
+  }
+
+  #claimedJob(
+    row: number,
+    { worker, workerKey }: JobQueue,
+    { method, jobKey, payload, enqueuedAt }: JobBody,
+  ): ClaimedJob {
+    const { jobs } = this.#state
+    return {
+      id: jobs.id.get(row),
+      attempt: jobs.attempts.get(row),
+      worker,
+      workerKey,
+      method,
+      jobKey,
+      payload,
+      runAt: jobs.runAt.get(row),
+      priority: jobs.priority.get(row),
+      maxAttempts: jobs.maxAttempts.get(row),
+      atMostOnce: jobs.has(row, Flag.atMostOnce),
+      enqueuedAt,
+      suspect: jobs.has(row, Flag.suspect),
+    }
+  }
+}
+
+/** A job that may be started once was started, and nobody knows how far it came. */
+export function outcomeUnknown(failure: JobFailure): JobFailure {
+  return { ...failure, message: `outcome unknown: ${failure.message}` }
+}

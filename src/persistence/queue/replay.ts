@@ -1,0 +1,169 @@
+/**
+ * Rebuilds the queue from a history of durable events, in their order. Counts and heaps are filled once, by
+ * `end`: most of what a history holds is over by then.
+ *
+ * Events of unknown jobs are ignored: a journal may have dropped the beginning of a finished job's history.
+ */
+import type { JobFailure, QueueName } from '../store.js'
+import { Flag, NONE, State } from './job-columns.js'
+import type { Settlement } from './job-queue.js'
+import { outcomeUnknown } from './queue.js'
+import type { QueueState } from './queue-state.js'
+
+/** A job as it is read back. Nothing keeps the object itself, so that one can serve for all. */
+export interface ReplayedJob extends QueueName {
+  readonly id: number
+  /** Called only when another job's key has the same hash. */
+  readonly jobKey: () => string
+  /** The hash of its key. */
+  readonly hashA: number
+  readonly hashB: number
+  readonly runAt: number
+  readonly priority: number
+  readonly maxAttempts: number
+  readonly atMostOnce: boolean
+  /** For the bodies: where the rest of it is. */
+  readonly place: number
+  readonly length: number
+}
+
+/** What became of a job in its history: for a record that replaces it. */
+export interface ReplayedState {
+  readonly attempts: number
+  readonly suspect: boolean
+  readonly active: boolean
+  readonly dead: boolean
+}
+
+/** Where the bodies keep what a history says of failures. */
+export interface ReplayedFailures {
+  /** The last failure of the job in this row is in the record at this place. */
+  failedAt(row: number, place: number): void
+  failed(row: number, failure: JobFailure): void
+}
+
+export class Replay {
+  readonly #state: QueueState
+  readonly #failures: ReplayedFailures
+
+  constructor(state: QueueState, failures: ReplayedFailures) {
+    this.#state = state
+    this.#failures = failures
+  }
+
+  /**
+   * False when another unfinished job has the key: no history of ours holds that. One that is active was: no record
+   * says that a job died with the process that ran it, but that its key was given away does.
+   */
+  enqueued(job: ReplayedJob): boolean {
+    const row = this.#add(job)
+    if (row === NONE) return false
+    this.#state.jobs.state.set(row, State.ready)
+    return true
+  }
+
+  /** The job as it is now, whatever came before. False as above. `failed`: its record holds its last failure. */
+  replaced(job: ReplayedJob, { attempts, suspect, active, dead }: ReplayedState, failed: boolean): boolean {
+    this.gone(job.id)
+    const row = this.#add(job, dead)
+    if (row === NONE) return false
+    const { jobs } = this.#state
+    jobs.attempts.set(row, attempts)
+    jobs.setFlag(row, Flag.suspect, suspect)
+    if (failed) this.#failedAt(row, job.place)
+    jobs.state.set(row, dead ? State.dead : active ? State.active : State.ready)
+    return true
+  }
+
+  claimed(id: number, attempt: number): void {
+    const { ids, jobs } = this.#state
+    const row = ids.find(id)
+    if (row === NONE) return
+    jobs.state.set(row, State.active)
+    jobs.attempts.set(row, attempt)
+  }
+
+  /** `place`: where the failure is recorded, if there is one. */
+  settled(id: number, settlement: Omit<Settlement, 'failure'>, place: number | undefined): void {
+    const { ids, jobs, keys } = this.#state
+    const row = ids.find(id)
+    if (row === NONE) return
+    const { attempts, runAt, suspect, state } = settlement
+    jobs.attempts.set(row, attempts)
+    jobs.runAt.set(row, runAt)
+    jobs.setFlag(row, Flag.suspect, suspect)
+    if (place !== undefined) this.#failedAt(row, place)
+    jobs.state.set(row, state === 'dead' ? State.dead : State.ready)
+    if (state === 'dead') keys.remove(row)
+  }
+
+  /** Finished or dequeued. */
+  gone(id: number): void {
+    const state = this.#state
+    const row = state.ids.find(id)
+    if (row === NONE) return
+    // No state is counted before the end.
+    state.jobs.state.set(row, State.storing)
+    state.forget(row)
+  }
+
+  /** Whoever ran a job that is still active is gone: the job is a suspect, or dead. */
+  end(now: number): void {
+    const state = this.#state
+    const { jobs } = state
+    for (let row = 0; row < jobs.end; row++) {
+      const found = jobs.state.get(row)
+      if (found === State.free) continue
+      if (found === State.active) this.#stopped(row)
+      const dead = jobs.state.get(row) === State.dead
+      jobs.state.set(row, State.storing)
+      state.bodies.stored(row)
+      state.move(row, dead ? State.dead : jobs.runAt.get(row) <= now ? State.ready : State.scheduled)
+    }
+    state.takeGained()
+  }
+
+  /** The row of a new job, or NONE when its key is taken. A dead one holds no key. */
+  #add(job: ReplayedJob, dead = false): number {
+    const state = this.#state
+    const { hash, jobs, keys } = state
+    const queue = state.ensure(job.worker, job.workerKey)
+    hash.a = job.hashA
+    hash.b = job.hashB
+    const holder = dead ? NONE : keys.find(queue.number, hash, job.jobKey)
+    if (holder !== NONE) {
+      if (jobs.state.get(holder) !== State.active) return NONE
+      this.#giveUp(holder)
+    }
+    const row = state.add(job.id, queue, job.runAt, job.priority, job.maxAttempts, job.atMostOnce)
+    jobs.place.set(row, job.place)
+    jobs.length.set(row, job.length)
+    if (!dead) keys.add(row)
+    return row
+  }
+
+  #failedAt(row: number, place: number): void {
+    this.#state.jobs.setFlag(row, Flag.failed, true)
+    this.#failures.failedAt(row, place)
+  }
+
+  #stopped(row: number): void {
+    const { jobs } = this.#state
+    const attemptsLeft = !jobs.has(row, Flag.atMostOnce) && jobs.attempts.get(row) < jobs.maxAttempts.get(row)
+    if (!attemptsLeft) this.#giveUp(row)
+    else {
+      jobs.setFlag(row, Flag.suspect, true)
+      jobs.state.set(row, State.ready)
+    }
+  }
+
+  #giveUp(row: number): void {
+    const { jobs, keys } = this.#state
+    const attempts = jobs.attempts.get(row)
+    const failure = { name: 'SupervisorStopped', message: `the supervisor stopped while attempt ${attempts} ran` }
+    jobs.setFlag(row, Flag.failed, true)
+    this.#failures.failed(row, jobs.has(row, Flag.atMostOnce) ? outcomeUnknown(failure) : failure)
+    jobs.state.set(row, State.dead)
+    keys.remove(row)
+  }
+}
