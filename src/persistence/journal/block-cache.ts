@@ -2,7 +2,7 @@
  * Parts of the segments that were written or read last, in memory: a queue is mostly emptied in the order in which
  * it was filled, so a job is usually here when it is claimed. Bounded; the block used least recently leaves.
  */
-export const BLOCK_BYTES = 64 * 1024
+const BLOCK_BYTES = 64 * 1024
 const LARGEST_SEGMENT_BLOCKS = 0x1_0000
 
 interface Block {

@@ -90,7 +90,7 @@ export class CommitLoop {
     const lastSeq = this.#nextSeq + count - 1
     const whole = { parts, bytes, count, ranges: [[0, bytes]] as Part[] }
     this.#nextSeq = lastSeq + 1
-    if (this.#full && this.#reserve.ensure()) this.#setFull(false)
+    if (this.#full && this.#reserve.roomy && this.#reserve.ensure()) this.#setFull(false)
     const problem = this.#full
       ? new Refused(`the disk is full in ${this.#writer.folder}`)
       : this.#tryAppend(whole, lastSeq)
@@ -120,10 +120,10 @@ export class CommitLoop {
   #appendEndings(whole: Ranges, why: Refused, lastSeq: number, wanted: boolean): void {
     const rest = endings(whole.parts)
     let problem: Refused | undefined = why
+    if (why.full) this.#setFull(true)
     if (rest.count > 0 && (this.#full || rest.bytes < whole.bytes)) problem = this.#tryAppend(rest, lastSeq)
     if (rest.count > 0 && problem?.full && this.#reserve.held) {
       this.#reserve.release()
-      this.#setFull(true)
       problem = this.#tryAppend(rest, lastSeq)
     }
     if (problem === undefined) this.#finish(rest, lastSeq, whole.bytes, wanted, why.message)

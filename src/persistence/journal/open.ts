@@ -17,7 +17,7 @@ const SEGMENT_BYTES = 64 * 1024 * 1024
 const IDLE_MS = 1000
 /** Room for some 50,000 jobs to run and end while the disk is full. */
 const RESERVE_BYTES = 8 * 1024 * 1024
-const CACHE_BYTES = 64 * 1024 * 1024
+const CACHE_BYTES = 32 * 1024 * 1024
 
 export interface JournalOptions {
   /** The folder; made when it is missing. */
@@ -32,7 +32,7 @@ export interface JournalOptions {
   readonly idleMs?: number
   /** Room that is kept so that jobs can end while the disk is full (default 8 MiB); 0 for none. */
   readonly reserveBytes?: number
-  /** Memory for jobs that were written or read last (default 64 MiB). */
+  /** Memory for jobs that were written or read last (default 32 MiB). */
   readonly cacheBytes?: number
   /** Open the journal even on a network file system, where neither locks nor syncs can be relied on. */
   readonly allowNetworkFs?: boolean

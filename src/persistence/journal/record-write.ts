@@ -82,7 +82,7 @@ export function writeSettlement(
 }
 
 /** What FULL says of a job besides what it was enqueued as. */
-export interface FullState {
+interface FullState {
   readonly attempts: number
   /** See `FullState` of record-types.ts. */
   readonly state: number

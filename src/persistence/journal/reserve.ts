@@ -5,6 +5,8 @@
 import { createWhole, isFull, type JournalFs } from './file-system.js'
 
 const NAME = 'RESERVE'
+/** For a store without a reserve. */
+const LEAST_ROOM = 64 * 1024
 const PIECE = new Uint8Array(256 * 1024)
 
 export class Reserve {
@@ -26,10 +28,15 @@ export class Reserve {
     return this.#held && this.#bytes > 0
   }
 
-  /** False when there is no room for it. It is made again only when there is room for twice as much. */
+  /** Is there so much room that work can go on as usual? Twice the reserve, so that it does not end at once. */
+  get roomy(): boolean {
+    return this.#system.free(this.#folder) >= Math.max(2 * this.#bytes, LEAST_ROOM)
+  }
+
+  /** Holds the room from now on; false when there is not enough. */
   ensure(): boolean {
     if (this.#held || this.#bytes === 0) return true
-    if (this.#system.free(this.#folder) < 2 * this.#bytes) return false
+    if (!this.roomy) return false
     const pieces: Uint8Array[] = []
     for (let left = this.#bytes; left > 0; left -= PIECE.length)
       pieces.push(PIECE.subarray(0, Math.min(left, PIECE.length)))

@@ -4,7 +4,7 @@
  */
 
 /** Whose events they are: the queue's, or those of the compaction. */
-export interface Owner {
+interface Owner {
   /** The event of this job is stored. */
   commit(id: number, now: number): void
   /** It never happened. */
