@@ -111,9 +111,9 @@ t.test('never before its time, and soon after it', async (t) => {
   const due = Date.now() + 400
   await worker.enqRecord({ arg: 'later', jobKey: 'later', scheduledAt: due })
   await worker.enqRecord({ arg: 'past', jobKey: 'past', scheduledAt: new Date(Date.now() - 60_000) })
-  const [first, second] = await until((runs) => runs.length === 2)
-  t.equal(first?.arg, 'past')
-  t.ok(second!.at >= due, `ran ${second!.at - due} ms after its time`)
+  const runs = await until((runs) => runs.length === 2)
+  const later = runs.find((run) => run.arg === 'later')
+  t.ok(later!.at >= due, `ran ${later!.at - due} ms after its time`)
 })
 
 t.test('a job starts by a timer of its own, and not with the next sweep', async (t) => {
