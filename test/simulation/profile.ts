@@ -34,6 +34,10 @@ export interface Profile {
   readonly keys: number
   readonly queues: number
   readonly segmentBytes: number
+  /** Room for a full disk. */
+  readonly reserveBytes: number
+  /** Of jobs in memory; what is not there is read from the disk. */
+  readonly cacheBytes: number
   readonly largestArgument: number
   /** How often a life is planned to end at one of its calls to the disk. */
   readonly planned: number
@@ -59,6 +63,8 @@ export function drawProfile(random: Prng): Profile {
     keys: random.pick([3, 8, 40]),
     queues: random.pick([1, 2, 3]),
     segmentBytes: random.pick([1024, 2048, 4096, 16_384]),
+    reserveBytes: random.pick([0, 1024, 8192]),
+    cacheBytes: random.pick([0, 2048, 1_000_000]),
     largestArgument: random.pick([0, 40, 600, 4096]),
     planned: random.pick([0, 0.3, 0.7, 0.95]),
     horizon: random.pick([8, 30, 100, 300]),

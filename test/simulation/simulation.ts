@@ -202,6 +202,8 @@ class Simulation {
         random: () => this.#random.next(),
         backoff: BACKOFF,
         segmentBytes: this.#profile.segmentBytes,
+        reserveBytes: this.#profile.reserveBytes,
+        cacheBytes: this.#profile.cacheBytes,
         system: this.#disk,
       })
       this.#store = store
