@@ -8,7 +8,7 @@ import { openJournal } from '#offstage/persistence/journal/open.js'
 import { newJob } from '../contract/job-store.js'
 import { journalFolder } from '../persistence/journal/folder.js'
 import { FAILURE, QUEUE } from '../persistence/journal/journals.js'
-import { journalTool, makeJournal } from '../support/journal-tool.js'
+import { journalTool, makeJournal, recordsIn } from '../support/journal-tool.js'
 import { Server } from '../support/server.js'
 
 function segmentsOf(dir: string): string[] {
@@ -22,13 +22,6 @@ function changeByte(path: string, at: number): void {
   const bytes = readFileSync(path)
   bytes[at]! ^= 1
   writeFileSync(path, bytes)
-}
-
-function records(out: string): Record<string, unknown>[] {
-  return out
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
 t.test('fsck of a whole journal says what is in it, and ends with 0', async (t) => {
@@ -63,7 +56,7 @@ t.test('fsck after a crash says that the torn end is no damage', async (t) => {
   t.teardown(() => store.close())
   const [path] = segmentsOf(dir)
   const { out: lines } = await journalTool('inspect', dir)
-  const last = records(lines).at(-1)!
+  const last = recordsIn(lines).at(-1)!
   const image = `${dir}-copy`
   mkdirSync(image)
   for (const name of readdirSync(dir)) writeFileSync(join(image, name), readFileSync(join(dir, name)))
@@ -122,7 +115,7 @@ t.test('inspect prints each record with its place, its time and its fields', asy
   await store.close()
   const { status, out } = await journalTool('inspect', dir)
   t.equal(status, 0)
-  const [enq, other, claim, dead, deq] = records(out)
+  const [enq, other, claim, dead, deq] = recordsIn(out)
   const file = '0000000000000001-0000000000000001.seg'
   t.match(enq, { file, offset: 112, seq: 1, batch: 64, type: 'ENQ', jobId: 1, jobKey: 'key', worker: 'mailer' })
   t.match(enq, { method: 'send', maxAttempts: 1, priority: -3, atMostOnce: false, argument: [true, 1, null] })
@@ -144,7 +137,7 @@ t.test('inspect chooses by sequence number, job, key and type', async (t) => {
   await store.finish(await store.claim(QUEUE, 2))
   await store.close()
   const found = async (...flags: string[]) =>
-    records((await journalTool('inspect', dir, ...flags)).out).map(({ seq, type }) => `${seq} ${type}`)
+    recordsIn((await journalTool('inspect', dir, ...flags)).out).map(({ seq, type }) => `${seq} ${type}`)
   t.same(await found('--from-seq', '5'), ['5 DONE', '6 DONE'])
   t.same(await found('--job', '2'), ['2 ENQ', '4 CLAIM', '6 DONE'])
   t.same(await found('--key', 'a'), ['1 ENQ', '3 CLAIM', '5 DONE'])
@@ -167,7 +160,7 @@ t.test('inspect shows what JSON has no word for', async (t) => {
   ]
   await store.enqueue([newJob('all', { payload: Buffer.from(encodeValue(value)) })])
   await store.close()
-  const [record] = records((await journalTool('inspect', dir)).out)
+  const [record] = recordsIn((await journalTool('inspect', dir)).out)
   t.match(record?.argument, [
     { $date: '1970-01-01T00:00:00.000Z' },
     { $map: [['a', { $bigint: '1' }]] },
@@ -185,12 +178,12 @@ t.test(
     const dir = journalFolder(t)
     await makeJournal(dir, 50)
     const [, second] = segmentsOf(dir)
-    const all = records((await journalTool('inspect', dir)).out)
+    const all = recordsIn((await journalTool('inspect', dir)).out)
     const damaged = all.findIndex(({ file, type }) => second!.endsWith(String(file)) && type === 'ENQ') + 2
     changeByte(second!, (all[damaged]!.offset as number) + 25)
     const { status, out, errors } = await journalTool('inspect', dir)
     t.equal(status, 65)
-    t.same(records(out), all.slice(0, damaged))
+    t.same(recordsIn(out), all.slice(0, damaged))
     t.match(errors, `damage: ${second}, offset ${all[damaged]!.batch}: the body of the batch does not match its CRC`)
   },
 )
@@ -227,7 +220,7 @@ t.test('while a supervisor runs: fsck names it, inspect shows its jobs, and neit
   const inspected = await journalTool('inspect', dir, '--type', 'ENQ')
   t.equal(inspected.status, 0)
   t.same(
-    records(inspected.out).map(({ argument }) => argument),
+    recordsIn(inspected.out).map(({ argument }) => argument),
     Array.from({ length: 20 }, (_, i) => ({ i })),
   )
   t.match(await worker.enqEcho!({ arg: {}, jobKey: 'after', scheduledAt: new Date(Date.now() + 3_600_000) }), {

@@ -28,6 +28,14 @@ export async function journalTool(...args: string[]): Promise<ToolResult> {
   return { status, out, errors }
 }
 
+/** The lines that `inspect` printed. */
+export function recordsIn(out: string): Record<string, unknown>[] {
+  return out
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
 /** Jobs `first` to `last`, one batch each, with arguments that can be decoded. */
 async function enqueueJobs(store: JobStore, first: number, last: number): Promise<void> {
   for (let i = first; i <= last; i++) {

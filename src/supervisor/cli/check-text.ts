@@ -1,6 +1,7 @@
 /** What `fsck` says, for people. */
 import type { CheckResult } from '../../persistence/journal/tools/check.js'
-import type { Finding } from '../../persistence/journal/tools/finding.js'
+import { findingLines } from '../../persistence/journal/tools/finding.js'
+import { count, grouped, size } from './amounts.js'
 
 export function checkText(result: CheckResult): string {
   const { folder, damaged, findings, user } = result
@@ -31,38 +32,10 @@ function summary({ segments, batches, records, bytes, liveBytes, jobs }: CheckRe
   const { scheduled, ready, active, dead } = jobs
   const all = scheduled + ready + active + dead
   return [
-    `  segments  ${number(segments)}, ${size(bytes)}`,
-    `  batches   ${number(batches)}`,
-    `  records   ${number(records)}`,
-    `  jobs      ${number(all)}: ${number(scheduled)} scheduled, ${number(ready)} ready, ${number(active)} active, ${number(dead)} dead`,
+    `  segments  ${grouped(segments)}, ${size(bytes)}`,
+    `  batches   ${grouped(batches)}`,
+    `  records   ${grouped(records)}`,
+    `  jobs      ${grouped(all)}: ${grouped(scheduled)} scheduled, ${grouped(ready)} ready, ${grouped(active)} active, ${grouped(dead)} dead`,
     `  live      ${size(liveBytes)} of records are about jobs that are left`,
   ]
-}
-
-export function findingLines({ severity, file, offset, what, means, todo }: Finding): string[] {
-  return [
-    '',
-    `${severity === 'damage' ? 'damage' : 'note'}: ${file}, offset ${offset}: ${what}`,
-    `  What it means: ${means}`,
-    `  What to do:    ${todo}`,
-  ]
-}
-
-function count(items: number, word: string): string {
-  return `${number(items)} ${word}${items === 1 ? '' : 's'}`
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en')
-}
-
-function size(bytes: number): string {
-  if (bytes < 1024) return count(bytes, 'byte')
-  let value = bytes
-  let unit = -1
-  while (value >= 1024 && unit < 3) {
-    value /= 1024
-    unit++
-  }
-  return `${value.toFixed(1)} ${['KiB', 'MiB', 'GiB', 'TiB'][unit]}`
 }

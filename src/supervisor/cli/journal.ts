@@ -3,17 +3,22 @@ import path from 'node:path'
 import { Command, type CommanderError, InvalidArgumentError } from 'commander'
 import { OffstageError } from '../../errors.js'
 import { errorCode, realFs } from '../../persistence/journal/file-system.js'
+import { lockFolder } from '../../persistence/journal/lock.js'
+import { type BackupOptions, backupJournal, restoreJournal } from '../../persistence/journal/tools/backup.js'
 import { checkJournal } from '../../persistence/journal/tools/check.js'
 import { ExitCode } from '../../persistence/journal/tools/exit-code.js'
+import { findingLines } from '../../persistence/journal/tools/finding.js'
 import { inspectJournal } from '../../persistence/journal/tools/inspect.js'
+import { realToolFs } from '../../persistence/journal/tools/tool-fs.js'
 import { folderUser } from '../../persistence/journal/tools/user.js'
-import { checkText, findingLines } from './check-text.js'
+import { checkText } from './check-text.js'
+import { backupText, restoreText } from './copy-text.js'
 import { Output, ReaderLeft } from './output.js'
 import { recordLine } from './record-json.js'
 
 const EXIT_CODES = `
-Exit status: 0 all is well, 64 wrong usage, 65 the journal is damaged, 66 there is no journal, 74 the disk failed.
-docs/OPERATIONS.md says what to do when.
+Exit status: 0 all is well, 64 wrong usage, 65 the journal is damaged, 66 there is no journal, 73 the new folder cannot
+be made, 74 the disk failed or is full, 75 in use. docs/OPERATIONS.md says what to do when.
 `
 
 export function journalCommand(): Command {
@@ -22,6 +27,8 @@ export function journalCommand(): Command {
     .addHelpText('after', EXIT_CODES)
     .addCommand(inspectCommand())
     .addCommand(fsckCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand())
   for (const each of [command, ...command.commands]) each.exitOverride(endAsUsage)
   return command
 }
@@ -39,6 +46,57 @@ function fsckCommand(): Command {
         return result.damaged ? ExitCode.damaged : ExitCode.whole
       }),
     )
+}
+
+function backupCommand(): Command {
+  return new Command('backup')
+    .description('Copy a journal, also while a supervisor runs on it, and check the copy.')
+    .argument('<folder>', 'the journal: the "data" folder of the supervisor')
+    .argument('<destination>', 'a folder that does not exist, or is empty')
+    .addHelpText(
+      'after',
+      `${EXIT_CODES}
+Everything that was acknowledged before it began is in the backup. A backup that fails leaves nothing that could pass
+for one. On the file system of the journal, finished segments are linked: that takes no time and no room.
+
+Example, from cron:
+  offstage journal backup data /backups/$(date +%Y-%m-%d)
+`,
+    )
+    .action(
+      run((folder: string, to: string) => {
+        print(backupText(folder, backupJournal(copyOptions(folder, to))))
+        return ExitCode.whole
+      }),
+    )
+}
+
+function restoreCommand(): Command {
+  return new Command('restore')
+    .description('Copy a backup to a new folder for a supervisor to use, after checking it.')
+    .argument('<backup>', 'what `offstage journal backup` has made')
+    .argument('<folder>', 'the new journal: a folder that does not exist, or is empty')
+    .addHelpText(
+      'after',
+      `${EXIT_CODES}
+What a restore means: jobs that finished after the backup was made run again, and jobs that were enqueued after it
+are gone. The backup stays as it is.
+
+Example:
+  mv data data.damaged                                 the supervisor is stopped
+  offstage journal restore /backups/2026-03-01 data
+`,
+    )
+    .action(
+      run((from: string, folder: string) => {
+        print(restoreText(from, restoreJournal(copyOptions(from, folder))))
+        return ExitCode.whole
+      }),
+    )
+}
+
+function copyOptions(from: string, to: string): BackupOptions {
+  return { system: realToolFs, from, to: path.resolve(to), clock: Date.now, lock: lockFolder }
 }
 
 interface InspectFlags {
@@ -85,10 +143,10 @@ Examples:
 }
 
 /** An action that gets the folder with its whole path, and ends the program with the status that it returns. */
-function run<Flags>(action: (folder: string, flags: Flags) => number): (folder: string, flags: Flags) => void {
-  return (folder, flags) => {
+function run<Second>(action: (folder: string, second: Second) => number): (folder: string, second: Second) => void {
+  return (folder, second) => {
     try {
-      process.exitCode = action(path.resolve(folder), flags)
+      process.exitCode = action(path.resolve(folder), second)
     } catch (error) {
       process.exitCode = failed(error)
     }

@@ -23,6 +23,8 @@ export interface CheckResult {
   readonly clean: boolean
   readonly segments: number
   readonly batches: number
+  /** When the last batch was written, ms since 1970; undefined when there is none. */
+  readonly lastTime: number | undefined
   readonly records: number
   readonly bytes: number
   /** Bytes of the records that hold the jobs which are left. */
@@ -67,6 +69,7 @@ function checkView({ system, folder, clock, user }: CheckOptions, view: JournalV
     clean: view.manifest?.clean ?? false,
     segments: view.segments.length,
     batches: walk.batches,
+    lastTime: walk.lastTime,
     records: walk.records,
     bytes: walk.bytes,
     liveBytes,

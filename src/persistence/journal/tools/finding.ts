@@ -75,3 +75,13 @@ const NOTES: ReadonlySet<FindingKind> = new Set(['slot', 'torn', 'writing', 'nev
 export function finding(kind: FindingKind, file: string, offset: number, what: string): Finding {
   return { severity: NOTES.has(kind) ? 'note' : 'damage', file, offset, what, ...MEANINGS[kind] }
 }
+
+/** For people: the place, what it means and what to do, each on a line. */
+export function findingLines({ severity, file, offset, what, means, todo }: Finding): string[] {
+  return [
+    '',
+    `${severity === 'damage' ? 'damage' : 'note'}: ${file}, offset ${offset}: ${what}`,
+    `  What it means: ${means}`,
+    `  What to do:    ${todo}`,
+  ]
+}

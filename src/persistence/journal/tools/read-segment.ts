@@ -40,24 +40,23 @@ export class SegmentReader {
     }
   }
 
-  #fill({ file, path }: OpenSegment, target: Buffer, position: number): number {
+  #fill(segment: OpenSegment, target: Buffer, position: number): number {
     let done = 0
     while (done < target.length) {
-      const read = this.#try(path, position + done, () =>
-        this.#system.read(file, target.subarray(done), position + done),
-      )
+      const read = readAt(this.#system, segment, target.subarray(done), position + done)
       if (read === 0) break
       done += read
     }
     return done
   }
+}
 
-  #try(path: string, offset: number, read: () => number): number {
-    try {
-      return read()
-    } catch (error) {
-      throw unreadable(path, offset, error)
-    }
+/** Returns how many bytes were read; an error names the place and says what to do. */
+export function readAt(system: JournalFs, { file, path }: OpenSegment, target: Uint8Array, position: number): number {
+  try {
+    return system.read(file, target, position)
+  } catch (error) {
+    throw unreadable(path, position, error)
   }
 }
 

@@ -13,9 +13,16 @@ export interface Chain {
 }
 
 export interface Problem {
-  readonly kind: 'header' | 'order' | 'batch'
+  readonly kind: 'header' | 'order' | 'batch' | 'end'
   readonly offset: number
   readonly what: string
+}
+
+export interface SegmentEnd {
+  readonly offset: number
+  /** Of the last batch before it, or what the first batch would have to carry on. */
+  readonly headCrc: number
+  readonly nextSeq: number
 }
 
 export interface SegmentCheck {
@@ -23,9 +30,7 @@ export interface SegmentCheck {
   /** Places that are no batch, or one that does not belong there; in their order. */
   readonly batches: readonly Problem[]
   /** Where the first of those is, or else where the segment ends. */
-  readonly validEnd: number
-  /** `headCrc` of the last batch before `validEnd`. */
-  readonly headCrc: number
+  readonly end: SegmentEnd
   /** What the first batch of the next segment has to follow. */
   readonly chain: Chain
   readonly sealed: boolean
@@ -47,8 +52,7 @@ export function checkSegment(
   const batches: Problem[] = []
   let { chain } = header
   let sealed = false
-  let validEnd = SEGMENT_HEADER_BYTES
-  let headCrc = chain.headCrc ?? 0
+  let end: SegmentEnd = { offset: SEGMENT_HEADER_BYTES, headCrc: chain.headCrc ?? 0, nextSeq: chain.nextSeq }
   for (const piece of pieces(bytes, SEGMENT_HEADER_BYTES, seed)) {
     const what = sealed ? 'bytes follow the end of a sealed segment' : pieceProblem(piece, chain)
     if (what !== undefined) batches.push({ kind: 'batch', offset: piece.at, what })
@@ -57,13 +61,13 @@ export function checkSegment(
       continue
     }
     if (piece.whole) onBatch(piece, header.problems.length + batches.length === 0)
-    chain = { headCrc: piece.header.headCrc, nextSeq: piece.header.firstSeq + piece.header.count, exact: true }
+    const { headCrc, firstSeq, count, flags } = piece.header
+    chain = { headCrc, nextSeq: firstSeq + count, exact: true }
     if (batches.length > 0) continue
-    validEnd = piece.next
-    headCrc = piece.header.headCrc
-    sealed = (piece.header.flags & BatchFlag.SEAL) !== 0
+    end = { offset: piece.next, headCrc, nextSeq: firstSeq + count }
+    sealed = (flags & BatchFlag.SEAL) !== 0
   }
-  return { header: header.problems, batches, validEnd, headCrc, chain, sealed }
+  return { header: header.problems, batches, end, chain, sealed }
 }
 
 function checkHeader(bytes: Buffer, segment: SegmentFile, uuid: Uint8Array, before: Chain | undefined) {

@@ -4,14 +4,13 @@
  */
 import type { JournalFs } from '../file-system.js'
 import { segmentSeed } from '../format.js'
-import type { Manifest } from '../manifest.js'
 import { RecordType } from '../record-types.js'
-import { notTorn } from '../scan.js'
 import { type Finding, type FindingKind, finding } from './finding.js'
 import type { BatchPiece } from './pieces.js'
 import { SegmentReader } from './read-segment.js'
 import { crcHolds, type RecordBody, type RecordHead, readBody, readHead } from './record.js'
 import { type Chain, checkSegment, type Problem, type SegmentCheck } from './segment-check.js'
+import { judgeTail } from './tail.js'
 import { findUuid } from './uuid.js'
 import type { JournalView, OpenSegment } from './view.js'
 
@@ -43,6 +42,8 @@ export class JournalWalk {
   batches = 0
   records = 0
   bytes = 0
+  /** When the last batch was written; ms since 1970. */
+  lastTime: number | undefined
 
   constructor(view: JournalView, options: WalkOptions) {
     this.#view = view
@@ -82,7 +83,7 @@ export class JournalWalk {
     else {
       this.#problems(segment, check.batches)
       if (!check.sealed && check.batches.length === 0) {
-        this.#report('batch', segment.path, check.validEnd, 'the segment has no end, but another one follows')
+        this.#report('batch', segment.path, check.end.offset, 'the segment has no end, but another one follows')
       }
     }
     return check
@@ -108,31 +109,18 @@ export class JournalWalk {
     for (const segment of missing) this.#report('missing', folder, 0, `segment ${segment} is missing`)
   }
 
-  /** The end of the newest segment: closed, cut short by a crash, or damaged; the rules of opening. */
   #tail(segment: OpenSegment, bytes: Buffer, seed: number, check: SegmentCheck): void {
-    const { manifest, damagedManifests } = this.#view
-    const [problem] = check.batches
-    const end = manifest === undefined ? undefined : closedEnd(segment, bytes, check, manifest)
-    if (end === 'as closed') return
-    // A newer manifest may be lost, so that this one's word is not the last.
-    const isOld = damagedManifests.length > 0
-    if (end !== undefined && (end.certain || !isOld)) {
-      const changed = end.certain && problem?.offset === end.offset
-      if (!changed) this.#report('end', segment.path, end.offset, end.what)
-      this.#problems(segment, changed ? check.batches : check.batches.filter(({ offset }) => offset !== end.offset))
-    } else if (problem !== undefined) {
-      const damage = check.sealed ? problem.what : notTorn(bytes, problem.offset, seed)
-      if (damage !== undefined) this.#problems(segment, check.batches)
-      else {
-        const kind = this.#options.user === undefined ? 'torn' : 'writing'
-        this.#report(kind, segment.path, problem.offset, `the last batch is not whole: ${problem.what}`)
-      }
-    }
+    const { damage, torn } = judgeTail(this.#view, segment, bytes, seed, check)
+    this.#problems(segment, damage)
+    if (torn === undefined) return
+    const kind = this.#options.user === undefined ? 'torn' : 'writing'
+    this.#report(kind, segment.path, torn.offset, `the last batch is not whole: ${torn.what}`)
   }
 
   /** The batch's CRC holds, so that a record that makes no sense was written like that. */
   #batch(segment: OpenSegment, bytes: Buffer, batch: BatchPiece, seed: number, sound: boolean): void {
     this.batches++
+    this.lastTime = batch.header.wallMs
     let seq = batch.header.firstSeq
     for (let at = batch.bodyAt; at < batch.bodyEnd; ) {
       const head = readHead(bytes, at, batch.bodyEnd)
@@ -164,28 +152,4 @@ function chainTo(segment: OpenSegment, before: { check: SegmentCheck; segment: O
   if (before === undefined) return undefined
   const { chain } = before.check
   return before.segment.segment === segment.segment - 1 ? chain : { ...chain, headCrc: undefined, exact: false }
-}
-
-interface WrongEnd {
-  readonly offset: number
-  readonly what: string
-  /** Wrong even if a newer manifest was lost. */
-  readonly certain: boolean
-}
-
-/** Undefined when the journal was not closed cleanly. */
-function closedEnd(
-  { segment }: OpenSegment,
-  bytes: Buffer,
-  { validEnd, headCrc }: SegmentCheck,
-  { clean, lastSegment, endOffset, endHeadCrc }: Manifest,
-): WrongEnd | 'as closed' | undefined {
-  if (!clean) return undefined
-  if (segment > lastSegment) return { offset: 0, what: 'the journal was closed before this segment', certain: false }
-  if (validEnd < endOffset) {
-    const what = `the journal was closed at offset ${endOffset}, and the rest is missing`
-    return { offset: validEnd, what, certain: true }
-  }
-  if (validEnd === endOffset && headCrc === endHeadCrc && bytes.length === endOffset) return 'as closed'
-  return { offset: endOffset, what: 'bytes follow the place where the journal was closed', certain: false }
 }
