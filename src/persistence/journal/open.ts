@@ -6,6 +6,7 @@ import { toJobCounts } from '../queue/job-queue.js'
 import { Queue } from '../queue/queue.js'
 import type { JobStore } from '../store.js'
 import { type JournalFs, realFs } from './file-system.js'
+import { type Indexer, inlineIndexer, noIndexer, threadIndexer } from './indexer.js'
 import { inlineLink, threadLink } from './link.js'
 import { lockFolder, refuseNetworkFileSystem } from './lock.js'
 import type { JournalLog } from './log.js'
@@ -17,6 +18,8 @@ const SEGMENT_BYTES = 64 * 1024 * 1024
 const IDLE_MS = 1000
 /** Room for some 50,000 jobs to run and end while the disk is full. */
 const RESERVE_BYTES = 8 * 1024 * 1024
+/** After so long sealed segments are checked and indexed. */
+const INDEX_AFTER_MS = 5000
 const CACHE_BYTES = 32 * 1024 * 1024
 
 export interface JournalOptions {
@@ -32,11 +35,13 @@ export interface JournalOptions {
   readonly idleMs?: number
   /** Room that is kept so that jobs can end while the disk is full (default 8 MiB); 0 for none. */
   readonly reserveBytes?: number
+  /** How long after a start, or after its end, a sealed segment is checked and indexed, in ms; Infinity: never. */
+  readonly indexAfterMs?: number
   /** Memory for jobs that were written or read last (default 32 MiB). */
   readonly cacheBytes?: number
   /** Open the journal even on a network file system, where neither locks nor syncs can be relied on. */
   readonly allowNetworkFs?: boolean
-  /** Another file system, for tests: without a lock, and written to from this thread. */
+  /** Another file system, for tests: without a lock, written to from this thread, and indexed (at once) only when `indexAfterMs` is given. */
   readonly system?: JournalFs
 }
 
@@ -59,8 +64,11 @@ export async function openJournal(options: JournalOptions): Promise<JobStore> {
     const backoff = { ...DEFAULT_BACKOFF, ...options.backoff }
     const { idleMs = IDLE_MS, reserveBytes = RESERVE_BYTES } = options
     const linkOptions = { folder, segmentBytes, idleMs, reserveBytes, clock, system }
+    const indexer = openIndexer({ ...options, folder }, end.manifest.uuid, log)
+    for (const file of end.older) indexer.sealed(file)
     return new JournalStore({
       folder,
+      indexer,
       log,
       state,
       queue: new Queue(state.queue, { backoff, random: options.random ?? Math.random }),
@@ -73,6 +81,17 @@ export async function openJournal(options: JournalOptions): Promise<JobStore> {
     unlock()
     throw error
   }
+}
+
+function openIndexer(
+  { folder, system, indexAfterMs }: JournalOptions & { folder: string },
+  uuid: Uint8Array,
+  log: JournalLog,
+): Indexer {
+  const afterMs = indexAfterMs ?? (system === undefined ? INDEX_AFTER_MS : Number.POSITIVE_INFINITY)
+  if (afterMs === Number.POSITIVE_INFINITY) return noIndexer
+  const options = { folder, uuid, log, afterMs }
+  return system === undefined ? threadIndexer(options) : inlineIndexer(system, options)
 }
 
 function makeFolder(system: JournalFs, folder: string): void {

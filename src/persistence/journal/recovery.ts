@@ -12,9 +12,11 @@ import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './format
 import { type JournalState, journalState } from './journal-state.js'
 import type { JournalLog } from './log.js'
 import { type Manifest, readManifests, writeManifest } from './manifest.js'
+import { filePlace } from './place.js'
 import { BadRecord, RecordReplay } from './replay-records.js'
 import { notTorn, type ScanEnd, scanSegment, writtenEnd } from './scan.js'
 import { type SegmentFile, segmentFiles } from './segment.js'
+import { eachEntry, readIndex } from './segment-index.js'
 import type { JournalEnd } from './writer.js'
 
 export interface RecoveryOptions {
@@ -46,7 +48,7 @@ export function recover(options: RecoveryOptions): Recovered {
   const end = new SegmentScan(options, newest, damaged.length > 0, state).read(segments)
   // Only now, when the journal is known to be whole, is anything changed.
   clearTemporary(system, folder, names)
-  for (const file of files) if (file.segment < newest.firstSegment) system.remove(`${folder}/${file.name}`)
+  clearPassed(system, folder, names, newest.firstSegment)
   const manifest = { ...newest, epoch: newest.epoch + 1, lastSegment: end.segment, clean: false }
   if (end.tail !== undefined) keepValidPrefix(options, end.tail)
   // What was read is the old file of that name.
@@ -130,9 +132,29 @@ class SegmentScan {
       sealed: true,
       tail: undefined,
     }
-    for (const [index, file] of segments.entries()) end = this.#segment(file, end, index === segments.length - 1)
+    for (const [index, file] of segments.entries()) {
+      const isLast = index === segments.length - 1
+      end = (isLast ? undefined : this.#indexed(file, end)) ?? this.#segment(file, end, isLast)
+    }
     this.#replay.end(this.#options.clock())
     return { ...end, sealed: end.sealed && end.segment > 0 }
+  }
+
+  /** From its index; undefined when that is missing, damaged, or does not follow. */
+  #indexed(file: SegmentFile, before: ReadEnd): ReadEnd | undefined {
+    const { system, folder } = this.#options
+    const index = readIndex(system, folder, this.#manifest.uuid, file)
+    if (index === undefined) return undefined
+    const first = file.segment === this.#manifest.firstSegment
+    if (!first && (file.firstSeq !== before.nextSeq || index.prevHeadCrc !== before.headCrc)) return undefined
+    const { bytes, nextSeq, headCrc, endOffset } = index
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#state.segments.grown(file.segment, file.firstSeq, endOffset)
+    eachEntry(index, (from, at, offset, length) =>
+      this.#records.record(from, view, at, filePlace(file.segment, offset), length),
+    )
+    const { segment, firstSeq: segmentFirstSeq } = file
+    return { ...before, segment, segmentFirstSeq, offset: endOffset, headCrc, nextSeq, sealed: true, tail: undefined }
   }
 
   #segment(file: SegmentFile, before: ReadEnd, isLast: boolean): ReadEnd {
@@ -232,6 +254,19 @@ class SegmentScan {
 
 function clearTemporary(system: JournalFs, folder: string, names: readonly string[]): void {
   for (const name of names) if (name.endsWith(TEMPORARY)) system.remove(`${folder}/${name}`)
+}
+
+/** Segments that the manifest has given up, and indexes without a segment: a crash came before they were removed. */
+function clearPassed(system: JournalFs, folder: string, names: readonly string[], firstSegment: number): void {
+  const ours = new Set(
+    segmentFiles(names)
+      .filter(({ segment }) => segment >= firstSegment)
+      .map(({ name }) => name),
+  )
+  for (const name of names) {
+    const segment = name.replace(/\.idx$/, '.seg')
+    if (segment.endsWith('.seg') && !ours.has(segment)) system.remove(`${folder}/${name}`)
+  }
 }
 
 /**

@@ -63,12 +63,13 @@ export class RecordReplay {
       const length = end - at < RECORD_HEADER_BYTES ? 0 : recordLength(bytes, at)
       if (length < RECORD_HEADER_BYTES || at + length > end)
         throw new BadRecord(at, 'a record has an impossible length')
-      this.#record(bytes, view, segment, at, at + length)
+      this.record(bytes, view, at, filePlace(segment, at), length)
       at += length
     }
   }
 
-  #record(bytes: Buffer, view: DataView, segment: number, at: number, end: number): void {
+  /** `place` and `length` are those of the record in its segment; here it may lack what is not needed. */
+  record(bytes: Buffer, view: DataView, at: number, place: number, length: number): void {
     const type = recordType(bytes, at)
     const flags = recordFlags(bytes, at)
     const id = recordJobId(bytes, at)
@@ -80,10 +81,10 @@ export class RecordReplay {
     }
     switch (type) {
       case RecordType.ENQ:
-        if (!this.#replay.enqueued(this.#read(bytes, view, segment, at, end, id))) throw keyTaken(at, id)
+        if (!this.#replay.enqueued(this.#read(bytes, view, at, id, place, length))) throw keyTaken(at, id)
         break
       case RecordType.FULL: {
-        const job = this.#read(bytes, view, segment, at, end, id)
+        const job = this.#read(bytes, view, at, id, place, length)
         const failed = (flags & RecordFlag.HAS_FAILURE) !== 0
         if (!this.#replay.replaced(job, readFull(bytes, at), failed)) throw keyTaken(at, id)
         break
@@ -93,8 +94,8 @@ export class RecordReplay {
         break
       case RecordType.RETRY:
       case RecordType.DEAD: {
-        const place = (flags & RecordFlag.HAS_FAILURE) === 0 ? undefined : filePlace(segment, at)
-        this.#replay.settled(id, readSettlement(bytes, view, at), place)
+        const failed = (flags & RecordFlag.HAS_FAILURE) !== 0
+        this.#replay.settled(id, readSettlement(bytes, view, at), failed ? place : undefined)
         break
       }
       case RecordType.DONE:
@@ -110,7 +111,7 @@ export class RecordReplay {
     }
   }
 
-  #read(bytes: Buffer, view: DataView, segment: number, at: number, end: number, id: number) {
+  #read(bytes: Buffer, view: DataView, at: number, id: number, place: number, length: number) {
     const job = this.#job
     const start = jobStart(bytes, at)
     const { worker, workerKey, method, jobKey, payload } = readTexts(bytes, start, this.#texts)
@@ -125,8 +126,8 @@ export class RecordReplay {
     job.priority = view.getFloat64(start + 16, true)
     job.maxAttempts = getU32(bytes, start + 24)
     job.atMostOnce = (recordFlags(bytes, at) & RecordFlag.AT_MOST_ONCE) !== 0
-    job.place = filePlace(segment, at)
-    job.length = end - at
+    job.place = place
+    job.length = length
     return job
   }
 }

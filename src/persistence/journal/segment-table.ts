@@ -31,6 +31,11 @@ export class SegmentTable {
     return this.#segments.get(segment)
   }
 
+  /** The one that is written to. */
+  get newest(): LiveSegment | undefined {
+    return this.#segments.get(this.#newest)
+  }
+
   /** The oldest one, unless it is also the one that is written to. */
   oldestSealed(): LiveSegment | undefined {
     const [oldest] = this.#segments.values()

@@ -24,12 +24,14 @@ import type { JournalBodies } from './bodies.js'
 import type { Report, StoredReport } from './commit-loop.js'
 import { Compactor } from './compactor.js'
 import { MAX_CALL_BYTES } from './format.js'
+import type { Indexer } from './indexer.js'
 import type { JournalState } from './journal-state.js'
 import type { Link } from './link.js'
 import type { JournalLog } from './log.js'
 import { RecordStream } from './record-stream.js'
 import { ATTEMPT_RECORD_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
 import { enqueueBytes, settlementBytes } from './record-write.js'
+import { segmentFile } from './segment.js'
 import { Waiters } from './waiters.js'
 
 const MAX_ATTEMPTS_A_CALL = Math.floor(MAX_CALL_BYTES / ATTEMPT_RECORD_BYTES)
@@ -42,6 +44,7 @@ export interface JournalStoreParts {
   readonly clock: () => number
   readonly nextSeq: number
   readonly unlock: () => void
+  readonly indexer: Indexer
   /** Starts whoever writes the batches. */
   readonly link: (report: (report: Report) => void) => Link
 }
@@ -57,6 +60,7 @@ export class JournalStore implements JobStore {
   readonly #stream: RecordStream
   readonly #compactor: Compactor
   readonly #unlock: () => void
+  readonly #indexer: Indexer
   readonly #events = new StoreEvents()
   /** Answered when their records are written. */
   readonly #written = new Waiters()
@@ -80,6 +84,7 @@ export class JournalStore implements JobStore {
     this.#bodies = state.bodies
     this.#clock = parts.clock
     this.#unlock = parts.unlock
+    this.#indexer = parts.indexer
     this.#link = parts.link((report) => this.#hear(report))
     this.#stream = new RecordStream(parts.nextSeq, (chunk) => this.#link.send(chunk))
     this.#bodies.writeTo(this.#stream)
@@ -256,6 +261,7 @@ export class JournalStore implements JobStore {
       })
     }
     await this.#link.kill()
+    await this.#indexer.stop()
     this.#state.reader.closeAll()
     this.#unlock()
     // A failure from before was told to those who were concerned.
@@ -306,7 +312,10 @@ export class JournalStore implements JobStore {
   #stored(report: StoredReport): void {
     const { stored: seq, segment, segmentFirstSeq, end, bytes } = report
     const now = this.#clock()
+    const before = this.#state.segments.newest
     this.#state.segments.grown(segment, segmentFirstSeq, end)
+    if (before !== undefined && before.segment !== segment)
+      this.#indexer.sealed(segmentFile(before.segment, before.firstSeq))
     this.#stream.stored(report, (...written) => this.#bodies.written(...written))
     if (report.refused !== undefined) this.#durable.refused(seq, full(report.refused), now, true)
     this.#written.stored(seq, now)

@@ -21,6 +21,7 @@ import { type Manifest, writeManifest } from './manifest.js'
 import { RECORD_HEADER_BYTES, RecordType } from './record-types.js'
 import { writeBare } from './record-write.js'
 import { type SegmentFile, segmentFile, segmentName } from './segment.js'
+import { indexName } from './segment-index.js'
 
 /**
  * Small batches write zeros ahead of themselves, so that the batches after them overwrite blocks that exist:
@@ -155,6 +156,8 @@ export class JournalWriter {
     if (oldest === undefined || oldest.segment >= firstNeeded) return false
     this.#older.shift()
     this.#writeManifest({ firstSegment: oldest.segment + 1 })
+    const index = indexName(oldest.name)
+    if (this.#system.list(this.#folder)?.includes(index)) this.#system.remove(`${this.#folder}/${index}`)
     this.#system.remove(`${this.#folder}/${oldest.name}`)
     this.#system.syncFolder(this.#folder)
     return true

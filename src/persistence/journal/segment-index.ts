@@ -1,0 +1,243 @@
+/**
+ * `<segment>.idx`: what recovery needs of a sealed segment, without arguments, failures, and jobs that began and ended
+ * in it. It is derived: a missing or damaged one is made anew from the segment. docs/JOURNAL.md has the table.
+ */
+import { crc32 } from 'node:zlib'
+import { errorCode, isFull, type JournalFs, readWhole, TEMPORARY, writeAll } from './file-system.js'
+import {
+  decodeSegmentHeader,
+  getU32,
+  getU64,
+  putU32,
+  putU64,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentSeed,
+} from './format.js'
+import { jobStart, noTexts, readTexts, recordFlags, recordJobId, recordLength, recordType } from './record-read.js'
+import {
+  FULL_FIXED_BYTES,
+  RECORD_HEADER_BYTES,
+  RecordFlag,
+  RecordType,
+  SETTLEMENT_FIXED_BYTES,
+} from './record-types.js'
+import { scanSegment } from './scan.js'
+import type { SegmentFile } from './segment.js'
+
+const MAGIC = 0x4953_464f // "OFSI"
+const FORMAT = 1
+const HEADER_BYTES = 64
+/** Before each record: where it stands in the segment, and how long it is there. */
+const ENTRY_BYTES = 8
+
+/** Where a sealed segment ends, and so where the next one begins. */
+export interface SegmentIndex {
+  /** `headCrc` of the last batch of the segment before. */
+  readonly prevHeadCrc: number
+  readonly headCrc: number
+  readonly nextSeq: number
+  /** Length of the segment. */
+  readonly endOffset: number
+  readonly bytes: Buffer
+  /** Where the entries are in `bytes`. */
+  readonly start: number
+  readonly end: number
+}
+
+/** What is wrong with a sealed segment. */
+export interface SegmentProblem {
+  readonly offset: number
+  readonly problem: string
+}
+
+/** Called with each record; `offset` and `length` are those that it has in the segment. */
+type OnEntry = (bytes: Buffer, at: number, offset: number, length: number) => void
+
+export function indexName(segmentName: string): string {
+  return segmentName.replace(/\.seg$/, '.idx')
+}
+
+/**
+ * Reads the whole segment, checks it, and writes its index when there is none. Returns what is wrong with the segment,
+ * if anything is.
+ */
+export function indexSegment(
+  system: JournalFs,
+  folder: string,
+  uuid: Uint8Array,
+  file: SegmentFile,
+): SegmentProblem | undefined {
+  try {
+    return checkAndIndex(system, folder, uuid, file)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'EIO') return { offset: 0, problem: 'the disk reports an error' }
+    // It was given back meanwhile, or there is no room for an index: it can do without.
+    if (code === 'ENOENT' || isFull(error)) return undefined
+    throw error
+  }
+}
+
+function checkAndIndex(system: JournalFs, folder: string, uuid: Uint8Array, file: SegmentFile) {
+  const bytes = readWhole(system, `${folder}/${file.name}`)
+  const header = decodeSegmentHeader(bytes, uuid, file.segment)
+  if (header === undefined) return { offset: 0, problem: 'no valid segment header of this journal' }
+  const bodies: [number, number][] = []
+  const { prevHeadCrc: headCrc, firstSeq: nextSeq } = header
+  const from = { seed: segmentSeed(uuid, file.segment), headCrc, nextSeq }
+  const end = scanSegment(bytes, from, (start, end) => bodies.push([start, end]))
+  if (end.problem !== undefined) return { offset: end.offset, problem: end.problem }
+  if (!end.sealed) return { offset: end.offset, problem: 'the segment has no end, but another one follows' }
+  if (readIndex(system, folder, uuid, file) === undefined) {
+    const name = indexName(file.name)
+    const temporary = `${folder}/${name}${TEMPORARY}`
+    try {
+      const target = system.open(temporary, 'create')
+      try {
+        writeAll(system, target, encode(bytes, header, bodies, end), 0)
+      } finally {
+        system.close(target)
+      }
+      // Not synced: what a crash leaves of it does not match its CRC.
+      system.rename(temporary, `${folder}/${name}`)
+    } catch (error) {
+      if (isFull(error)) system.remove(temporary)
+      throw error
+    }
+  }
+  return undefined
+}
+
+/** Undefined when there is no valid index of exactly this segment. */
+export function readIndex(
+  system: JournalFs,
+  folder: string,
+  uuid: Uint8Array,
+  file: SegmentFile,
+): SegmentIndex | undefined {
+  const bytes = readIfThere(system, `${folder}/${indexName(file.name)}`)
+  if (bytes === undefined || bytes.length < HEADER_BYTES) return undefined
+  const seed = segmentSeed(uuid, file.segment)
+  if (getU32(bytes, 60) !== crc32(bytes.subarray(0, 60), seed)) return undefined
+  if (getU32(bytes, 0) !== MAGIC || getU32(bytes, 4) !== FORMAT || getU64(bytes, 8) !== file.segment) return undefined
+  if (getU64(bytes, 16) !== file.firstSeq || getU32(bytes, 48) !== bytes.length - HEADER_BYTES) return undefined
+  if (getU32(bytes, 52) !== crc32(bytes.subarray(HEADER_BYTES), seed)) return undefined
+  const endOffset = getU64(bytes, 32)
+  if (!segmentIsThere(system, `${folder}/${file.name}`, uuid, file, endOffset)) return undefined
+  return {
+    nextSeq: getU64(bytes, 24),
+    endOffset,
+    prevHeadCrc: getU32(bytes, 40),
+    headCrc: getU32(bytes, 44),
+    bytes,
+    start: HEADER_BYTES,
+    end: bytes.length,
+  }
+}
+
+export function eachEntry({ bytes, start, end }: SegmentIndex, onEntry: OnEntry): void {
+  for (let at = start; at < end; ) {
+    const record = at + ENTRY_BYTES
+    onEntry(bytes, record, getU32(bytes, at), getU32(bytes, at + 4))
+    at = record + recordLength(bytes, record)
+  }
+}
+
+/** The index is no proof that the segment itself is still there. */
+function segmentIsThere(system: JournalFs, path: string, uuid: Uint8Array, file: SegmentFile, size: number): boolean {
+  const opened = system.open(path, 'read')
+  try {
+    const header = Buffer.alloc(SEGMENT_HEADER_BYTES)
+    system.read(opened, header, 0)
+    return system.size(opened) === size && decodeSegmentHeader(header, uuid, file.segment)?.firstSeq === file.firstSeq
+  } finally {
+    system.close(opened)
+  }
+}
+
+function encode(
+  segment: Buffer,
+  { uuid, segment: number, firstSeq, prevHeadCrc }: SegmentHeader,
+  bodies: readonly (readonly [number, number])[],
+  end: { offset: number; headCrc: number; nextSeq: number },
+): Buffer[] {
+  const over = passing(segment, bodies)
+  const header = Buffer.alloc(HEADER_BYTES)
+  const entries: Buffer[] = []
+  let length = 0
+  eachRecord(segment, bodies, (at) => {
+    const type = recordType(segment, at)
+    if (type === RecordType.SEAL || over.has(recordJobId(segment, at))) return
+    const entry = shortened(segment, at)
+    entries.push(entry)
+    length += entry.length
+  })
+  const body = Buffer.concat(entries, length)
+  const seed = segmentSeed(uuid, number)
+  putU32(header, 0, MAGIC)
+  putU32(header, 4, FORMAT)
+  putU64(header, 8, number)
+  putU64(header, 16, firstSeq)
+  putU64(header, 24, end.nextSeq)
+  putU64(header, 32, end.offset)
+  putU32(header, 40, prevHeadCrc)
+  putU32(header, 44, end.headCrc)
+  putU32(header, 48, length)
+  putU32(header, 52, crc32(body, seed))
+  putU32(header, 60, crc32(header.subarray(0, 60), seed))
+  return [header, body]
+}
+
+/** Jobs whose whole history is in the segment: they leave nothing behind. */
+function passing(segment: Buffer, bodies: readonly (readonly [number, number])[]): Set<number> {
+  const begun = new Set<number>()
+  const over = new Set<number>()
+  eachRecord(segment, bodies, (at) => {
+    const id = recordJobId(segment, at)
+    const type = recordType(segment, at)
+    if (type === RecordType.ENQ) begun.add(id)
+    else if ((type === RecordType.DONE || type === RecordType.DEQ) && begun.has(id)) over.add(id)
+  })
+  return over
+}
+
+function eachRecord(
+  segment: Buffer,
+  bodies: readonly (readonly [number, number])[],
+  visit: (at: number) => void,
+): void {
+  for (const [start, end] of bodies) for (let at = start; at < end; at += recordLength(segment, at)) visit(at)
+}
+
+/** Its place, its length, and the record without the argument and the failure. */
+function shortened(segment: Buffer, at: number): Buffer {
+  const length = recordLength(segment, at)
+  const type = recordType(segment, at)
+  let parts: Buffer[]
+  if (type === RecordType.ENQ || type === RecordType.FULL) {
+    const start = jobStart(segment, at)
+    const { payload } = readTexts(segment, start, noTexts())
+    const fixed = type === RecordType.FULL ? RECORD_HEADER_BYTES + FULL_FIXED_BYTES : RECORD_HEADER_BYTES
+    parts = [segment.subarray(at, at + fixed), segment.subarray(start, payload)]
+  } else if ((recordFlags(segment, at) & RecordFlag.HAS_FAILURE) !== 0) {
+    parts = [segment.subarray(at, at + RECORD_HEADER_BYTES + SETTLEMENT_FIXED_BYTES)]
+  } else parts = [segment.subarray(at, at + length)]
+  const place = Buffer.alloc(ENTRY_BYTES)
+  putU32(place, 0, at)
+  putU32(place, 4, length)
+  const entry = Buffer.concat([place, ...parts])
+  putU32(entry, ENTRY_BYTES, entry.length - ENTRY_BYTES)
+  // The failure is not here: what follows the fixed part is the job.
+  if (type === RecordType.FULL) putU32(entry, ENTRY_BYTES + RECORD_HEADER_BYTES + 8, 0)
+  return entry
+}
+
+function readIfThere(system: JournalFs, path: string): Buffer | undefined {
+  try {
+    return readWhole(system, path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
