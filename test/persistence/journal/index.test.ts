@@ -142,6 +142,7 @@ t.test('an index goes with its segment, and one without a segment is cleared awa
   const system = await journal()
   const orphan = indexes(system)[0]!.replace('0000000000000001-', '00000000000000ff-')
   system.files.set(orphan, { bytes: Buffer.from('left behind') })
+  const before = system.segments().length
   const { store } = await look(system)
   t.notOk(system.files.has(orphan))
   for (;;) {
@@ -151,7 +152,7 @@ t.test('an index goes with its segment, and one without a segment is cleared awa
   }
   await store.close()
   const segments = system.segments()
-  t.ok(segments.length < 5, `${segments.length} segments are left`)
+  t.ok(segments.length < before, `${segments.length} of ${before} segments are left`)
   t.same(
     indexes(system),
     segments.slice(0, -1).map((path) => path.replace('.seg', '.idx')),
