@@ -14,6 +14,8 @@ import type { Result } from './result.js'
 import { callRows } from './rows/calls.js'
 import { drainRows } from './rows/drain.js'
 import { enqueueRows } from './rows/enqueue.js'
+import { memoryRows } from './rows/memory.js'
+import { restartRows } from './rows/restart.js'
 import { OPTIONS, openRun } from './run.js'
 
 const FULL: Plan = { warmUpMs: 1500, roundMs: 700, rounds: 7 }
@@ -24,5 +26,6 @@ process.once('SIGINT', () => process.exit(130))
 
 const run = openRun(values, values.quick ? QUICK : FULL)
 const results: Result[] = []
-for (const group of [enqueueRows, drainRows, callRows]) results.push(...(await group(run.context)))
+for (const group of [enqueueRows, drainRows, callRows, memoryRows, restartRows])
+  results.push(...(await group(run.context)))
 run.finish(results)

@@ -21,7 +21,7 @@ export function withVerdict(result: Result): Report['results'][number] {
 
 export function renderReport(report: Report): string {
   const { machine, plan } = report
-  const notes: string[] = []
+  const notes = report.results.flatMap(({ row, note }) => (note === undefined ? [] : [`${row}: ${note}`]))
   if (report.results.some(({ verdict }) => verdict?.quoted)) {
     notes.push('* a multiple of a figure of that system on another machine: quoted, not measured in this run')
   }
@@ -47,7 +47,9 @@ function linesOf(result: Report['results'][number]): string[][] {
     ...result.floors.map(({ name, summary, ratio }) => [
       name,
       render(summary, result.unit),
-      `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
+      ratio.rounds.length === 1
+        ? ratio.median.toFixed(2)
+        : `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
     ]),
     ...(result.skipped ?? []).map((name) => [name, 'skipped', '']),
   ]
@@ -55,9 +57,11 @@ function linesOf(result: Report['results'][number]): string[][] {
   return beside.map((cells, at) => (at === 0 ? [...own, ...cells, ...target] : ['', '', ...cells, '', '']))
 }
 
-function render({ median, min, max }: Summary, unit: Result['unit']): string {
-  if (unit === 'µs') return `${median.toFixed(0)} µs (${min.toFixed(0)}–${max.toFixed(0)})`
-  return `${short(median)}/s (${short(min)}–${short(max)})`
+function render({ median, min, max, rounds }: Summary, unit: Result['unit']): string {
+  const value = (figure: number) =>
+    unit === '/s' ? short(figure) : figure.toFixed(unit === 'ms' && figure < 100 ? 1 : 0)
+  const middle = unit === '/s' ? `${short(median)}/s` : `${value(median)} ${unit}`
+  return rounds.length === 1 ? middle : `${middle} (${value(min)}–${value(max)})`
 }
 
 /** Three significant digits: 87.4, 1.03k, 118k. */

@@ -10,12 +10,14 @@ interface FloorResult {
 
 export interface Result {
   readonly row: string
-  readonly unit: '/s' | 'µs'
+  readonly unit: '/s' | 'µs' | 'ms' | 'B'
   readonly ours: Summary
   /** What ours was measured beside, in the same rounds. */
   readonly floors: readonly FloorResult[]
   /** Names of what it should have been measured beside and was not; why is told once for all rows. */
   readonly skipped?: readonly string[]
+  /** What else there is to know about it, told below the table. */
+  readonly note?: string
 }
 
 /** The name that our contender has in every comparison. */
@@ -30,4 +32,18 @@ export function compare(row: string, unit: Result['unit'], figure: string, measu
     floors.push({ name, summary, ratio: summarize(ours.rounds.map((own, round) => own / summary.rounds[round]!)) })
   }
   return { row, unit, ours, floors }
+}
+
+/** A row that was measured once and stands for itself, or beside one thing measured at the same time. */
+export function single(
+  row: string,
+  unit: Result['unit'],
+  value: number,
+  floor?: { name: string; value: number },
+): Result {
+  const floors: FloorResult[] = []
+  if (floor !== undefined) {
+    floors.push({ name: floor.name, summary: summarize([floor.value]), ratio: summarize([value / floor.value]) })
+  }
+  return { row, unit, ours: summarize([value]), floors }
 }

@@ -7,7 +7,7 @@ import { describeMachine } from './machine.js'
 import type { Plan } from './measure.js'
 import { renderReport, withVerdict } from './report.js'
 import type { Result } from './result.js'
-import type { Context } from './rows/context.js'
+import type { Context, Size } from './rows/context.js'
 
 /** For `parseArgs`. */
 export const OPTIONS = {
@@ -17,7 +17,11 @@ export const OPTIONS = {
   folder: { type: 'string', default: 'build' },
 } as const
 
+const FULL: Size = { memory: 2_000_000, restart: 1_000_000 }
+const QUICK: Size = { memory: 20_000, restart: 10_000 }
+
 interface Values {
+  readonly quick: boolean
   readonly only: string
   readonly folder: string
   readonly json?: string | undefined
@@ -39,7 +43,7 @@ export function openRun(values: Values, plan: Plan): Run {
   const machine = describeMachine(folder)
   const start = performance.now()
   return {
-    context: { plan, folder, selected: (row) => only.test(row) },
+    context: { plan, size: values.quick ? QUICK : FULL, folder, selected: (row) => only.test(row) },
     finish(results, peers = []) {
       if (results.length === 0) throw new Error(`no row matches ${only}`)
       const seconds = (performance.now() - start) / 1000

@@ -9,6 +9,7 @@ type Target =
   | { readonly floor: string; readonly atLeast: number }
   | { readonly floor: string; readonly atMost: number }
   | { readonly peer: string; readonly quoted: number; readonly times: number }
+  | { readonly most: number }
 
 const TARGETS: Readonly<Record<string, Target>> = {
   'durable enqueue, 1 in flight': { floor: 'fdatasync loop', atLeast: 0.6 },
@@ -18,6 +19,13 @@ const TARGETS: Readonly<Record<string, Target>> = {
   'drain no-op jobs, concurrency 100': { peer: 'graphile-worker', quoted: 14_000, times: 3 },
   'sync call, 1 in flight, p50': { floor: 'bare echo', atMost: 1.3 },
   'sync call, 64 in flight': { floor: 'bare echo', atLeast: 0.7 },
+  'memory per queued job, 2,000,000 jobs, of the process': { most: 100 },
+  'memory: event loop delay, 2,000,000 jobs enqueued, p99': { most: 20 },
+  'memory: event loop delay, 2,000,000 jobs enqueued, max': { most: 20 },
+  'memory: event loop delay, compaction of 2,000,000 jobs, p99': { most: 20 },
+  'memory: event loop delay, compaction of 2,000,000 jobs, max': { most: 20 },
+  'restart with 1,000,000 queued jobs': { most: 3000 },
+  'restart with 1,000,000 queued jobs, page cache cold': { most: 3000 },
 }
 
 export interface Verdict {
@@ -39,6 +47,9 @@ export function judge(result: Result): Verdict | undefined {
     const least = target.quoted * target.times
     const text = `≥ ${(least / 1000).toFixed(1)}k/s (${target.times} × ${target.peer})`
     return { target: text, quoted: true, reached: result.ours.median >= least }
+  }
+  if ('most' in target) {
+    return { target: `≤ ${target.most} ${result.unit}`, quoted: false, reached: result.ours.median <= target.most }
   }
   const floor = result.floors.find(({ name }) => name === target.floor)
   if (floor === undefined) throw new Error(`${result.row} was measured without its floor ${target.floor}`)

@@ -5,8 +5,15 @@ import { fileURLToPath } from 'node:url'
 import type { Plan } from '../measure.js'
 import { type ServerProcess, startServer } from '../processes.js'
 
+/** Jobs in the rows that are about many of them. */
+export interface Size {
+  readonly memory: number
+  readonly restart: number
+}
+
 export interface Context {
   readonly plan: Plan
+  readonly size: Size
   /** An empty folder on the disk that is to be measured. */
   readonly folder: string
   /** Was this row asked for? */
@@ -14,12 +21,18 @@ export interface Context {
 }
 
 const PROGRAM = fileURLToPath(import.meta.resolve('#offstage/supervisor/index.js'))
-const WORKERS = fileURLToPath(new URL('../workers/', import.meta.url))
+export const WORKERS = fileURLToPath(new URL('../workers/', import.meta.url))
+
+interface OffstageOptions {
+  /** Folder of its workers. */
+  readonly workers?: string
+  readonly env?: Readonly<Record<string, string>>
+}
 
 /** A server of ours in a process of its own, with its journal in `data`. */
-export function startOffstage(data: string): Promise<ServerProcess> {
+export function startOffstage(data: string, { workers = WORKERS, env }: OffstageOptions = {}): Promise<ServerProcess> {
   mkdirSync(data, { recursive: true })
-  return startServer(PROGRAM, ['--workers', WORKERS, '--port', '0', '--data', data])
+  return startServer(PROGRAM, ['--workers', workers, '--port', '0', '--data', data], env)
 }
 
 /** Starts a floor's server, by its file in `bench/floors/`. */

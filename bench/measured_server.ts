@@ -1,0 +1,41 @@
+/**
+ * A server of ours that measures itself, which no worker could do for it: the supervisor embedded in a process of
+ * its own, forked with --expose-gc, that answers questions over the channel to its parent. Arguments: folder of
+ * the workers, folder of the data.
+ */
+import { setImmediate as turn } from 'node:timers/promises'
+import { startSupervisor } from 'offstage/supervisor'
+import { LoopDelays } from './loop_delays.js'
+import type { Answers, Question } from './measured_process.js'
+
+const [workers, data] = process.argv.slice(2)
+const supervisor = await startSupervisor({ workers: workers!, data: data!, port: 0, log_level: 'warn' })
+const delays = new LoopDelays()
+
+process.on('message', async (question: Question) => {
+  process.send!(await answer(question))
+})
+process.once('disconnect', () => process.exit())
+process.send!({ port: Number(supervisor.address.split(':').at(-1)) })
+
+async function answer(question: Question): Promise<Answers[Question]> {
+  switch (question) {
+    case 'memory':
+      return memory()
+    case 'delays':
+      return delays.take()
+    case 'stop':
+      await supervisor.stop()
+      return true
+  }
+}
+
+/** After what is garbage has gone: finalizers free buffers only in a later turn, so once more. */
+async function memory(): Promise<Answers['memory']> {
+  for (let round = 0; round < 3; round++) {
+    globalThis.gc!()
+    await turn()
+  }
+  const { rss, heapUsed, external } = process.memoryUsage()
+  return { rss, heap: heapUsed + external }
+}
