@@ -40,6 +40,7 @@ export function recover(options: RecoveryOptions): Recovered {
   const { newest, damaged } = readManifests(system, folder)
   if (newest === undefined) {
     if (files.length > 0) throw corrupt(`${folder}/MANIFEST.a`, 0, 'no valid manifest, but there are segments')
+    clearTemporary(system, folder, names)
     const end = begin(options)
     return { end, state: journalState(options, end.manifest.uuid) }
   }
