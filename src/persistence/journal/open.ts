@@ -5,7 +5,7 @@ import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
 import { toJobCounts } from '../queue/job-queue.js'
 import { Queue } from '../queue/queue.js'
 import type { JobStore } from '../store.js'
-import { type JournalFs, realFs } from './file-system.js'
+import { errorCode, type JournalFs, realFs } from './file-system.js'
 import { type Indexer, inlineIndexer, noIndexer, threadIndexer } from './indexer.js'
 import { inlineLink, threadLink } from './link.js'
 import { lockFolder, refuseNetworkFileSystem } from './lock.js'
@@ -52,6 +52,7 @@ export async function openJournal(options: JournalOptions): Promise<JobStore> {
   const folder = inline ? dir : path.resolve(dir)
   const log = options.log ?? silent
   if (system.list(folder) === undefined) makeFolder(system, folder)
+  syncParents(system, folder)
   if (!inline && options.allowNetworkFs !== true) refuseNetworkFileSystem(folder)
   const unlock = inline ? () => {} : lockFolder(folder)
   try {
@@ -95,10 +96,27 @@ function openIndexer(
 }
 
 function makeFolder(system: JournalFs, folder: string): void {
-  const parent = path.dirname(folder)
-  if (system === realFs) fs.mkdirSync(parent, { recursive: true })
+  if (system === realFs) fs.mkdirSync(path.dirname(folder), { recursive: true })
   system.makeFolder(folder)
-  system.syncFolder(parent)
+}
+
+/**
+ * Makes the folder's own name durable, and those above it. Every time: whoever made them may have been killed before
+ * this, and a power cut would then take the folder with everything in it.
+ */
+function syncParents(system: JournalFs, folder: string): void {
+  for (
+    let child = folder, parent = path.dirname(child);
+    parent !== child;
+    child = parent, parent = path.dirname(child)
+  ) {
+    try {
+      system.syncFolder(parent)
+    } catch (error) {
+      // What we may not even read, we have not made.
+      if (!['EACCES', 'EPERM'].includes(errorCode(error))) throw error
+    }
+  }
 }
 
 const silent: JournalLog = { info() {}, warn() {}, error() {} }
