@@ -46,6 +46,8 @@ export interface Profile {
   /** How many crashes cut the power. */
   readonly power: number
   readonly shortWrites: number
+  /** How often a bit changes by itself while the store is closed. */
+  readonly rot: number
 }
 
 export function drawProfile(random: Prng): Profile {
@@ -70,6 +72,7 @@ export function drawProfile(random: Prng): Profile {
     horizon: random.pick([8, 30, 100, 300]),
     power: random.pick([0, 0.5, 1, 1]),
     shortWrites: random.pick([0, 0, 0.1, 0.5]),
+    rot: random.pick([0, 0, 0.2, 0.6]),
   }
 }
 

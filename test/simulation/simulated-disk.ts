@@ -39,8 +39,10 @@ export class SimulatedDisk implements JournalFs {
   #open = new Map<number, OpenFile>()
   #nextFile = 3
   #down = false
-  /** Calls so far that change something. */
+  /** Calls so far that change something, syncs included. */
   calls = 0
+  /** Those of them that are no syncs. */
+  changes = 0
   crashAt: { readonly call: number; readonly moment: CrashMoment } | undefined
   /** Bytes that all files together may have. */
   capacity = Number.POSITIVE_INFINITY
@@ -223,6 +225,7 @@ export class SimulatedDisk implements JournalFs {
     this.#check()
     this.before(kind, path)
     this.calls++
+    if (kind !== 'sync' && kind !== 'syncFolder') this.changes++
     const line = `#${this.calls} ${kind} ${path}${more.facts === undefined ? '' : ` ${more.facts}`}`
     const moment = this.crashAt?.call === this.calls ? this.crashAt.moment : undefined
     if (moment === 'before' || moment === 'during') {

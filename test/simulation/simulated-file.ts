@@ -126,6 +126,14 @@ export class SimulatedFile {
     this.#current = this.#durable.copy()
   }
 
+  /** Bits that change by themselves, on the disk and so in memory; the same mask again makes it undone. */
+  rot(at: number, mask: number): void {
+    for (const bytes of [this.#current, this.#durable]) {
+      const byte = bytes.all[at]
+      if (byte !== undefined) bytes.write(at, Uint8Array.of(byte ^ mask))
+    }
+  }
+
   copy(): SimulatedFile {
     return new SimulatedFile(this.#current.copy(), this.#durable.copy(), [...this.#changes])
   }

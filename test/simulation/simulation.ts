@@ -9,6 +9,7 @@ import type { JobStore, QueueName } from '#offstage/persistence/store.js'
 import { check } from '../history/checker.js'
 import type { Answer, Call, HistoryEvent } from '../history/events.js'
 import type { Violation } from '../history/timeline.js'
+import { type Rot, rot } from './bit-rot.js'
 import { Claimers, type Held } from './claimers.js'
 import { issuedJob, JobSource } from './jobs.js'
 import { Prng } from './prng.js'
@@ -55,6 +56,7 @@ class Simulation {
   readonly #source: JobSource
   readonly #claimers: Claimers
   #store: JobStore | undefined
+  #rot: Rot | undefined
   #failed = false
   #refused = false
   #crashes = 0
@@ -191,10 +193,19 @@ class Simulation {
     this.#recorder.crash(power)
     this.#claimers.crash()
     this.#disk.restart(power ? 'power' : 'kill')
+    this.#decay(false)
+  }
+
+  /** While the store is closed a bit may change. */
+  #decay(closedCleanly: boolean): void {
+    if (this.#calm || this.#rot !== undefined || !this.#random.chance(this.#profile.rot)) return
+    this.#rot = rot(this.#disk, DIR, closedCleanly, this.#random)
+    if (this.#rot !== undefined) this.#recorder.line(`a bit changed in ${this.#rot.path} at ${this.#rot.at}`)
   }
 
   async #open(): Promise<void> {
     this.#plan()
+    const { changes } = this.#disk
     try {
       const store = await openJournal({
         dir: DIR,
@@ -211,11 +222,18 @@ class Simulation {
         if (this.#store === store) this.#failed = true
       })
       this.#opens++
+      this.#rot = undefined
       this.#recorder.add({ type: 'open', at: this.#time.now })
       await this.#look()
     } catch (error) {
       if (this.#disk.down) return
-      if (error instanceof OffstageError || !isFault(error)) this.#refuse(error)
+      if (this.#rot !== undefined && error instanceof OffstageError && error.code === 'JOURNAL_CORRUPT') {
+        this.#recorder.line(`the store refuses to open: ${error.message}`)
+        if (this.#disk.changes > changes)
+          this.#refuse(new Error(`it changed the disk and then refused: ${error.message}`))
+        this.#rot.repair()
+        this.#rot = undefined
+      } else if (error instanceof OffstageError || !isFault(error)) this.#refuse(error)
       else {
         this.#recorder.line(`the store did not open: ${error.message}`)
         this.#disk.crash()
@@ -371,6 +389,7 @@ class Simulation {
         this.#store = undefined
         for (const held of this.#claimers.held) if (held.run !== undefined) this.#recorder.end(held.run)
         this.#claimers.crash()
+        this.#decay(true)
       },
       (error: unknown) => {
         this.#recorder.failed(call, message(error), false)
@@ -406,8 +425,9 @@ class Simulation {
     this.#disk.capacity = Number.POSITIVE_INFINITY
     await turn()
     await this.#afterwards()
-    if (this.#store === undefined) await this.#open()
-    if (this.#refused) return
+    // A second time, when a bit had changed.
+    for (let time = 0; time < 2 && this.#store === undefined && !this.#refused; time++) await this.#open()
+    if (this.#refused || this.#store === undefined) return
     this.#recorder.add({ type: 'healed', at: this.#time.now })
     for (let round = 0; round < DRAIN_ROUNDS && this.#unfinished() > 0; round++) {
       for (const queue of this.#store!.dueQueues()) this.#claim(queue, 50, 50)
