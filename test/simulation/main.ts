@@ -1,10 +1,12 @@
 /** `npm run simulate`: runs seeds, says what they found, and replays one. docs/SIMULATION.md explains the rest. */
 import { parseArgs } from 'node:util'
 import { describeEvent } from '../history/timeline.js'
+import { huntBugs } from './bug-hunt.js'
 import { type RunResult, simulate } from './simulation.js'
 
 const USAGE = `usage: npm run simulate -- [--seeds N] [--from SEED]   run N seeds (default 100), from SEED on (default 1)
        npm run simulate -- --seed SEED                run one seed and print all of it
+       npm run simulate -- --bugs                     plant bugs in the store, and find each
 `
 const LAST_EVENTS = 40
 
@@ -13,11 +15,13 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '100' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
+    bugs: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
 
 if (values.help) process.stdout.write(USAGE)
+else if (values.bugs) process.exitCode = huntBugs(say) ? 0 : 1
 else if (values.seed !== undefined) await replay(number('seed', values.seed))
 else await runSeeds(number('from', values.from), number('seeds', values.seeds))
 

@@ -22,7 +22,7 @@ function disk(seed: number): SimulatedDisk {
 t.test('a folder that was made by a process killed at once is durable when a job in it is acknowledged', async (t) => {
   for (let seed = 0; seed < 50; seed++) {
     const system = disk(seed)
-    system.crashAt = { call: system.calls + 1, moment: 'after' }
+    system.crashAt = { kind: 'makeFolder', after: 0, moment: 'after' }
     await t.rejects(open(system), { message: /crashed after .* makeFolder/ })
     system.restart('kill')
     const store = await open(system)

@@ -4,7 +4,7 @@
  */
 
 import type { Prng } from './prng.js'
-import type { CrashMoment } from './simulated-disk.js'
+import type { CrashMoment, CrashPlan } from './simulated-disk.js'
 
 const ACTIONS = {
   enqueue: 10,
@@ -76,6 +76,9 @@ export function drawProfile(random: Prng): Profile {
   }
 }
 
-export function drawMoment(random: Prng): CrashMoment {
-  return random.pick(['before', 'during', 'after'])
+/** Often at one of the calls that are rare and that much depends on. */
+export function drawCrash(random: Prng, { horizon }: Profile): CrashPlan {
+  const moment: CrashMoment = random.pick(['before', 'during', 'after'])
+  if (random.chance(0.6)) return { kind: undefined, after: random.int(horizon), moment }
+  return { kind: random.pick(['create', 'rename', 'remove', 'syncFolder', 'truncate']), after: random.int(6), moment }
 }

@@ -127,7 +127,7 @@ t.test('it crashes at the call that it is told to, before, after or within it', 
   ] as const) {
     const disk = new SimulatedDisk(new Prng(1))
     const file = disk.open('/a', 'create')
-    disk.crashAt = { call: disk.calls + 1, moment }
+    disk.crashAt = { kind: undefined, after: 0, moment }
     t.throws(() => disk.write(file, [Buffer.from('written')], 0), {
       message: `the machine crashed ${moment} #2 write /a 0+7`,
     })

@@ -2,8 +2,8 @@
  * A disk that forgets: what was written and not synced, bytes and names alike, survives a power cut only in part
  * and in any order. It can crash at any call, run full, and fail calls; docs/SIMULATION.md says how.
  *
- * Calls that change something are counted from 1; crashes are planned by these numbers. A crash stops the machine
- * until `restart`: every call throws `SimulatedCrash`.
+ * A crash is planned at one of the calls that change something. It stops the machine until `restart`: every call
+ * throws `SimulatedCrash`.
  */
 import type { JournalFs, OpenMode } from '#offstage/persistence/journal/file-system.js'
 import type { Prng } from './prng.js'
@@ -25,6 +25,14 @@ export interface Failure {
   after: number
 }
 
+export interface CrashPlan {
+  /** Undefined: any that changes something. */
+  readonly kind: CallKind | undefined
+  /** How many such calls pass before the one that crashes. */
+  after: number
+  readonly moment: CrashMoment
+}
+
 class SimulatedCrash extends Error {}
 
 interface OpenFile {
@@ -43,7 +51,7 @@ export class SimulatedDisk implements JournalFs {
   calls = 0
   /** Those of them that are no syncs. */
   changes = 0
-  crashAt: { readonly call: number; readonly moment: CrashMoment } | undefined
+  crashAt: CrashPlan | undefined
   /** Bytes that all files together may have. */
   capacity = Number.POSITIVE_INFINITY
   /** Each fails one call. */
@@ -227,7 +235,7 @@ export class SimulatedDisk implements JournalFs {
     this.calls++
     if (kind !== 'sync' && kind !== 'syncFolder') this.changes++
     const line = `#${this.calls} ${kind} ${path}${more.facts === undefined ? '' : ` ${more.facts}`}`
-    const moment = this.crashAt?.call === this.calls ? this.crashAt.moment : undefined
+    const moment = this.#crashMoment(kind)
     if (moment === 'before' || moment === 'during') {
       if (moment === 'during') more.partly?.()
       this.#log(`${line}: crash ${moment}`)
@@ -248,6 +256,12 @@ export class SimulatedDisk implements JournalFs {
       throw new SimulatedCrash(`the machine crashed after ${line}`)
     }
     return result
+  }
+
+  #crashMoment(kind: CallKind): CrashMoment | undefined {
+    const plan = this.crashAt
+    if (plan === undefined || (plan.kind !== undefined && plan.kind !== kind) || plan.after-- > 0) return undefined
+    return plan.moment
   }
 
   #failure(kind: CallKind): Failure | undefined {

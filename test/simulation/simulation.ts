@@ -13,7 +13,7 @@ import { type Rot, rot } from './bit-rot.js'
 import { Claimers, type Held } from './claimers.js'
 import { issuedJob, JobSource } from './jobs.js'
 import { Prng } from './prng.js'
-import { type Action, drawMoment, drawProfile, type Profile } from './profile.js'
+import { type Action, drawCrash, drawProfile, type Profile } from './profile.js'
 import { Recorder } from './recorder.js'
 import { seedUuids } from './seeded-uuids.js'
 import { SimulatedDisk } from './simulated-disk.js'
@@ -252,8 +252,7 @@ class Simulation {
   /** Chooses the call to the disk at which this life ends, if it is to end so. */
   #plan(): void {
     if (this.#calm || !this.#random.chance(this.#profile.planned)) return
-    const call = this.#disk.calls + this.#random.between(1, this.#profile.horizon)
-    this.#disk.crashAt = { call, moment: drawMoment(this.#random) }
+    this.#disk.crashAt = drawCrash(this.#random, this.#profile)
   }
 
   /** All jobs, and whether the counts agree with them. */
