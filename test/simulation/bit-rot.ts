@@ -13,19 +13,18 @@ export interface Rot {
 }
 
 /**
- * Changes one bit of a manifest or a segment where that can be told from a torn write. After a crash that leaves out
- * the last two batches: the last one may be torn, and the one before it then looks torn, too, when it rots.
+ * Changes one bit of a manifest, an index or a segment where that is found at the next opening and can be told from a
+ * torn write. That leaves out segments with an index, which are read later, and after a crash the last two batches: the
+ * last one may be torn, and the one before it then looks torn, too, when it rots.
  */
 export function rot(disk: SimulatedDisk, folder: string, closedCleanly: boolean, random: Prng): Rot | undefined {
-  const names = disk
-    .list(folder)
-    ?.filter((name) => name.endsWith('.seg') || name.startsWith('MANIFEST.'))
-    .sort()
-  const name = random.pick(names ?? [])
+  const names = disk.list(folder)?.sort() ?? []
+  const indexed = (name: string) => name.endsWith('.seg') && names.includes(name.replace(/seg$/, 'idx'))
+  const name = random.pick(names.filter((name) => /\.(seg|idx)$|^MANIFEST\../.test(name) && !indexed(name)))
   if (name === undefined) return undefined
   const path = `${folder}/${name}`
   const file = disk.file(path)
-  const isLast = name === names?.findLast((other) => other.endsWith('.seg'))
+  const isLast = name === names.findLast((other) => other.endsWith('.seg'))
   const end = isLast && !closedCleanly ? beforeTheLastTwo(file) : file.size
   if (end === 0) return undefined
   const at = random.int(end)

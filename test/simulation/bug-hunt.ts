@@ -52,7 +52,7 @@ function hunt(bug: PlantedBug, seeds: number): Found {
 }
 
 /** Throws, and names the bug, when a text that it replaces is not there exactly once. */
-export function plant({ name, changes }: PlantedBug, folder: string): void {
+function plant({ name, changes }: PlantedBug, folder: string): void {
   for (const { file, find, put } of changes) {
     const text = readFileSync(`${folder}/${file}`, 'utf8')
     const times = text.split(find).length - 1

@@ -38,6 +38,8 @@ export interface Profile {
   readonly reserveBytes: number
   /** Of jobs in memory; what is not there is read from the disk. */
   readonly cacheBytes: number
+  /** Sealed segments get an index. */
+  readonly indexed: boolean
   readonly largestArgument: number
   /** How often a life is planned to end at one of its calls to the disk. */
   readonly planned: number
@@ -66,6 +68,7 @@ export function drawProfile(random: Prng): Profile {
     queues: random.pick([1, 2, 3]),
     segmentBytes: random.pick([1024, 2048, 4096, 16_384]),
     reserveBytes: random.pick([0, 1024, 8192]),
+    indexed: random.chance(0.5),
     cacheBytes: random.pick([0, 2048, 1_000_000]),
     largestArgument: random.pick([0, 40, 600, 4096]),
     planned: random.pick([0, 0.3, 0.7, 0.95]),

@@ -215,6 +215,7 @@ class Simulation {
         segmentBytes: this.#profile.segmentBytes,
         reserveBytes: this.#profile.reserveBytes,
         cacheBytes: this.#profile.cacheBytes,
+        indexAfterMs: this.#profile.indexed ? 0 : Number.POSITIVE_INFINITY,
         system: this.#disk,
       })
       this.#store = store
