@@ -41,10 +41,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'unlink before manifest',
     changes: [
+      { file: WRITER, find: 'this.#writeManifest({ firstSegment: oldest.segment + 1 });', put: '' },
       {
         file: WRITER,
-        find: 'this.#writeManifest({ firstSegment: oldest.segment + 1 });\n        this.#system.remove(`${this.#folder}/${oldest.name}`);\n        this.#system.syncFolder(this.#folder);',
-        put: 'this.#system.remove(`${this.#folder}/${oldest.name}`);\n        this.#system.syncFolder(this.#folder);\n        this.#writeManifest({ firstSegment: oldest.segment + 1 });',
+        find: 'this.#system.remove(`${this.#folder}/${oldest.name}`);',
+        put: 'this.#system.remove(`${this.#folder}/${oldest.name}`); this.#system.syncFolder(this.#folder); this.#writeManifest({ firstSegment: oldest.segment + 1 });',
       },
     ],
   },
