@@ -1,7 +1,7 @@
 /** `backup` and `restore`: a copy of a journal that is known to be whole, or none. */
 import { StoreError } from '../../../errors.js'
 import { type CheckResult, checkJournal } from './check.js'
-import { type CopyCounts, copyJournal } from './copy.js'
+import { type CopyCounts, copyJournal, NewestSegment } from './copy.js'
 import { beginFolder, type LockFolder, type NewFolder } from './new-folder.js'
 import { cannotCreate, cannotWrite, damaged } from './tool-error.js'
 import type { ToolFs } from './tool-fs.js'
@@ -21,8 +21,8 @@ export interface BackupResult extends CopyCounts {
   readonly check: CheckResult
 }
 
-/** A supervisor that closed or opened the journal since the manifest was read can make it look damaged. */
-const LOOKS = 3
+/** The two manifests are read one after the other: a supervisor that writes both meanwhile leaves us an old one. */
+const LOOKS = 50
 
 /**
  * Copies a journal that may be in use, without its supervisor's help. Segments are linked where that is possible.
@@ -49,25 +49,44 @@ interface CopyWay {
 function copyInto(options: BackupOptions, way: CopyWay): BackupResult {
   const { system, from, to } = options
   if (to === from || to.startsWith(`${from}/`)) throw cannotCreate(to, `it is inside of ${from}: give another place`)
+  const { view, newest } = openSound(system, from, way)
+  try {
+    return copyView(options, view, newest, way)
+  } finally {
+    view.close()
+  }
+}
+
+/** A view in which nothing is missing, and its newest segment, which ends as the manifest says. */
+function openSound(system: ToolFs, from: string, { consequence }: CopyWay) {
   for (let look = 1; ; look++) {
     const view = openView(system, from)
     try {
-      return copyView(options, view, way)
-    } catch (error) {
-      const again = error instanceof StoreError && error.code === 'JOURNAL_CORRUPT' && look < LOOKS
-      if (!again || !isOutdated(system, view)) throw error
-    } finally {
+      const { manifest, missing, segments } = view
+      if (manifest === undefined || missing.length > 0) throw damaged(from, consequence, [])
+      const last = segments.at(-1)
+      const newest = last && new NewestSegment(system, view, last, manifest.uuid)
+      if (newest === undefined || newest.damage.length === 0) return { view, newest }
+      if (look === LOOKS || !isOutdated(system, view)) throw damaged(from, consequence, newest.damage)
       view.close()
+    } catch (error) {
+      view.close()
+      throw error
     }
   }
 }
 
-function copyView({ system, from, to, clock, lock }: BackupOptions, view: JournalView, way: CopyWay): BackupResult {
+function copyView(
+  { system, from, to, clock, lock }: BackupOptions,
+  view: JournalView,
+  newest: NewestSegment | undefined,
+  { link, consequence }: CopyWay,
+): BackupResult {
   const target = beginFolder(system, to, lock)
   try {
-    const counts = copyJournal(system, view, target.path, way)
+    const counts = copyJournal(system, view, newest, target.path, link)
     const check = checkJournal({ system, folder: target.path, clock, user: undefined })
-    if (check.damaged) throw damaged(from, way.consequence, atSource(check, target.path, from))
+    if (check.damaged) throw damaged(from, consequence, atSource(check, target.path, from))
     target.finish()
     return { ...counts, check: { ...check, folder: to } }
   } catch (error) {

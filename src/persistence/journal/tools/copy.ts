@@ -8,7 +8,7 @@
  *   before the view was opened is in these files, because a write is visible to readers before its sync returns.
  * - All but the newest were sealed and synced before the one behind them got its name, and never change again.
  *   They are linked, or copied from the descriptor. When compaction unlinks one meanwhile, the descriptor still has it.
- * - The newest is copied up to its last whole batch. If it was sealed meanwhile, the copy ends with it: segments that
+ * - The newest is read first, and copied up to its last whole batch. If it was sealed meanwhile, the copy ends with it: segments that
  *   came later are later history. If the supervisor was started again meanwhile, which puts a new file in its place,
  *   the descriptor has the old one, with the same batches.
  * - The last batch may not be synced yet: nobody was told that it is stored, and it may be in the copy. But a batch
@@ -21,12 +21,11 @@
 import { writeAll } from '../file-system.js'
 import { segmentSeed } from '../format.js'
 import { type Manifest, writeManifest } from '../manifest.js'
-import { finding } from './finding.js'
+import { type Finding, finding } from './finding.js'
 import type { BatchPiece } from './pieces.js'
 import { readAt, SegmentReader } from './read-segment.js'
-import { checkSegment, type Problem, type SegmentEnd } from './segment-check.js'
+import { checkSegment, type SegmentCheck, type SegmentEnd } from './segment-check.js'
 import { judgeTail } from './tail.js'
-import { damaged } from './tool-error.js'
 import type { ToolFs } from './tool-fs.js'
 import type { JournalView, OpenSegment } from './view.js'
 
@@ -37,25 +36,25 @@ export interface CopyCounts {
   copied: number
 }
 
-/** Writes the view's journal into `folder`, which is empty and on no one else's mind. `consequence`: see `damaged`. */
+/** Writes the view's journal into `folder`, which is empty and nobody else's. `newest`: of that view. */
 export function copyJournal(
   system: ToolFs,
   view: JournalView,
+  newest: NewestSegment | undefined,
   folder: string,
-  options: { readonly link: boolean; readonly consequence: string },
+  link: boolean,
 ): CopyCounts {
-  const { manifest, missing, segments } = view
-  if (manifest === undefined || missing.length > 0) throw damaged(view.folder, options.consequence, [])
+  const { manifest, segments } = view
+  if (manifest === undefined) throw new Error(`there is no manifest in ${view.folder}`)
   const counts = { linked: 0, copied: 0 }
   for (const segment of segments.slice(0, -1)) {
-    const linked = options.link && tryLink(system, segment, `${folder}/${segment.name}`)
+    const linked = link && tryLink(system, segment, `${folder}/${segment.name}`)
     if (!linked) copySegment(system, segment, `${folder}/${segment.name}`)
     counts[linked ? 'linked' : 'copied']++
   }
-  const newest = segments.at(-1)
-  const end = newest && new NewestCopy(system, view, newest, manifest.uuid, options.consequence).write(folder)
+  const end = newest?.write(folder)
   if (newest !== undefined) counts.copied++
-  writeManifest(system, folder, copiedManifest(manifest, newest, end))
+  writeManifest(system, folder, copiedManifest(manifest, segments.at(-1), end))
   return counts
 }
 
@@ -99,61 +98,56 @@ function copySegment(system: ToolFs, segment: OpenSegment, to: string): void {
   }
 }
 
-/** The newest segment, which may grow meanwhile. */
-class NewestCopy {
+/** The newest segment, as it was when it was read: up to its last whole batch. */
+export class NewestSegment {
   readonly #system: ToolFs
-  readonly #view: JournalView
   readonly #segment: OpenSegment
   readonly #uuid: Uint8Array
-  readonly #consequence: string
+  readonly #bytes: Buffer
+  readonly #end: SegmentEnd
+  readonly #last: BatchPiece | undefined
+  readonly damage: readonly Finding[]
 
-  constructor(system: ToolFs, view: JournalView, segment: OpenSegment, uuid: Uint8Array, consequence: string) {
+  constructor(system: ToolFs, view: JournalView, segment: OpenSegment, uuid: Uint8Array) {
     this.#system = system
-    this.#view = view
     this.#segment = segment
     this.#uuid = uuid
-    this.#consequence = consequence
+    const seed = segmentSeed(uuid, segment.segment)
+    this.#bytes = new SegmentReader(system).readNewest(segment, seed)
+    const { check, last } = this.#check(this.#bytes)
+    const problems = [...check.header, ...judgeTail(view, segment, this.#bytes, seed, check).damage]
+    this.damage = problems.map(({ kind, offset, what }) => finding(kind, segment.path, offset, what))
+    this.#end = check.end
+    this.#last = last
   }
 
   /** Returns where the copy ends. */
   write(folder: string): SegmentEnd {
-    const seed = segmentSeed(this.#uuid, this.#segment.segment)
-    const bytes = new SegmentReader(this.#system).readNewest(this.#segment, seed)
-    const { end, last } = this.#check(bytes)
     const target = this.#system.open(`${folder}/${this.#segment.name}`, 'create')
     try {
-      writeAll(this.#system, target, [bytes.subarray(0, end.offset)], 0)
+      writeAll(this.#system, target, [this.#bytes.subarray(0, this.#end.offset)], 0)
       this.#system.sync(target)
-      if (last === undefined || this.#isStillThere(bytes, last)) return end
-      const { end: before } = this.#check(bytes.subarray(0, last.at))
-      this.#system.truncate(target, before.offset)
+      if (this.#last === undefined || this.#isStillThere(this.#last)) return this.#end
+      const { end } = this.#check(this.#bytes.subarray(0, this.#last.at)).check
+      this.#system.truncate(target, end.offset)
       this.#system.sync(target)
-      return before
+      return end
     } finally {
       this.#system.close(target)
     }
   }
 
-  #check(bytes: Buffer): { end: SegmentEnd; last: BatchPiece | undefined } {
-    const seed = segmentSeed(this.#uuid, this.#segment.segment)
+  #check(bytes: Buffer): { check: SegmentCheck; last: BatchPiece | undefined } {
     let last: BatchPiece | undefined
     const check = checkSegment(bytes, this.#segment, this.#uuid, undefined, (batch, sound) => {
       if (sound) last = batch
     })
-    const problems: readonly Problem[] = [
-      ...check.header,
-      ...judgeTail(this.#view, this.#segment, bytes, seed, check).damage,
-    ]
-    if (problems.length > 0) {
-      const findings = problems.map(({ kind, offset, what }) => finding(kind, this.#segment.path, offset, what))
-      throw damaged(this.#view.folder, this.#consequence, findings)
-    }
-    return { end: check.end, last }
+    return { check, last }
   }
 
-  #isStillThere(bytes: Buffer, { at, bodyAt }: BatchPiece): boolean {
+  #isStillThere({ at, bodyAt }: BatchPiece): boolean {
     const header = Buffer.alloc(bodyAt - at)
     const read = readAt(this.#system, this.#segment, header, at)
-    return read === header.length && header.equals(bytes.subarray(at, bodyAt))
+    return read === header.length && header.equals(this.#bytes.subarray(at, bodyAt))
   }
 }
