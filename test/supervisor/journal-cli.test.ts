@@ -42,7 +42,7 @@ t.test('fsck of a damaged journal names each place and what to do, and ends with
   changeByte(second!, 10)
   const { status, out } = await journalTool('fsck', dir)
   t.equal(status, 65)
-  t.match(out, `${dir} is damaged in 1 place, so that no supervisor opens it. Nothing was changed.`)
+  t.match(out, `${dir} is damaged in 1 place. Nothing was changed. A supervisor refuses to open it, or will miss`)
   t.match(out, `damage: ${second}, offset 0: no valid segment header of this journal`)
   t.match(out, 'What it means:')
   t.match(out, /What to do: .*offstage journal restore.*offstage journal salvage.*docs\/OPERATIONS.md/)

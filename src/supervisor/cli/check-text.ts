@@ -8,8 +8,8 @@ export function checkText(result: CheckResult): string {
   const damage = findings.filter(({ severity }) => severity === 'damage')
   const lines = damaged
     ? [
-        `${folder} is damaged in ${count(damage.length, 'place')}, so that no supervisor opens it. Nothing was changed.`,
-        'These numbers count what can be read:',
+        `${folder} is damaged in ${count(damage.length, 'place')}. Nothing was changed. A supervisor refuses to open it, or will miss`,
+        'what stands there when it needs it. These numbers count what can be read:',
       ]
     : [`${folder} is whole${condition(result)}.`]
   if (user !== undefined) {

@@ -129,6 +129,29 @@ for (const [name, make] of [
   )
 }
 
+t.test('with indexes, which opening believes: what opening refuses is damage, and what is none opens', async (t) => {
+  const image = await busyJournal()
+  await (await openFake(image, { segmentBytes: SMALL, indexAfterMs: 0 })).close()
+  t.ok([...image.files.keys()].some((path) => path.endsWith('.idx')))
+  t.equal(check(image).damaged, false)
+  let believed = 0
+  for (const path of [...image.files.keys()].filter((name) => /\.(seg|idx)$/.test(name))) {
+    for (let at = 0; at < image.bytes(path).length; at += 3) {
+      const system = image.copy()
+      system.bytes(path)[at]! ^= 0x10
+      const { damaged } = check(system)
+      if (damaged !== path.endsWith('.seg')) t.fail(`${path}, byte ${at}`)
+      const opens = await openFake(system, { segmentBytes: SMALL }).then(
+        () => true,
+        () => false,
+      )
+      if (!opens && !damaged) t.fail(`${path}, byte ${at}: opening refuses what fsck finds whole`)
+      if (opens && damaged) believed++
+    }
+  }
+  t.ok(believed > 100, `${believed} bytes that opening did not look at`)
+})
+
 t.test('each damage is found, not only the first, with place, meaning and advice', async (t) => {
   const system = await killedJournal(
     Array.from({ length: 40 }, (_, i) => newJob(`job ${i}`)),
