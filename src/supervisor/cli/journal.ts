@@ -9,12 +9,14 @@ import { checkJournal } from '../../persistence/journal/tools/check.js'
 import { ExitCode } from '../../persistence/journal/tools/exit-code.js'
 import { findingLines } from '../../persistence/journal/tools/finding.js'
 import { inspectJournal } from '../../persistence/journal/tools/inspect.js'
+import { salvageJournal } from '../../persistence/journal/tools/salvage.js'
 import { realToolFs } from '../../persistence/journal/tools/tool-fs.js'
 import { folderUser } from '../../persistence/journal/tools/user.js'
 import { checkText } from './check-text.js'
 import { backupText, restoreText } from './copy-text.js'
 import { Output, ReaderLeft } from './output.js'
 import { recordLine } from './record-json.js'
+import { salvageText } from './salvage-text.js'
 
 const EXIT_CODES = `
 Exit status: 0 all is well, 64 wrong usage, 65 the journal is damaged, 66 there is no journal, 73 the new folder cannot
@@ -29,6 +31,7 @@ export function journalCommand(): Command {
     .addCommand(fsckCommand())
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
+    .addCommand(salvageCommand())
   for (const each of [command, ...command.commands]) each.exitOverride(endAsUsage)
   return command
 }
@@ -39,13 +42,13 @@ function fsckCommand(): Command {
     .argument('<folder>', 'the journal: the "data" folder of the supervisor')
     .option('--json', 'the result as one JSON object')
     .addHelpText('after', EXIT_CODES)
-    .action(
-      run((folder: string, { json }: { json?: true }) => {
-        const result = checkJournal({ system: realFs, folder, clock: Date.now, user: folderUser(folder) })
+    .action((folder: string, { json }: { json?: true }) => {
+      run(folder, (whole) => {
+        const result = checkJournal({ system: realFs, folder: whole, clock: Date.now, user: folderUser(whole) })
         print(json ? JSON.stringify(result, null, 2) : checkText(result))
         return result.damaged ? ExitCode.damaged : ExitCode.whole
-      }),
-    )
+      })
+    })
 }
 
 function backupCommand(): Command {
@@ -63,12 +66,12 @@ Example, from cron:
   offstage journal backup data /backups/$(date +%Y-%m-%d)
 `,
     )
-    .action(
-      run((folder: string, to: string) => {
-        print(backupText(folder, backupJournal(copyOptions(folder, to))))
+    .action((folder: string, to: string) => {
+      run(folder, (from) => {
+        print(backupText(from, backupJournal(copyOptions(from, to))))
         return ExitCode.whole
-      }),
-    )
+      })
+    })
 }
 
 function restoreCommand(): Command {
@@ -87,12 +90,36 @@ Example:
   offstage journal restore /backups/2026-03-01 data
 `,
     )
-    .action(
-      run((from: string, folder: string) => {
-        print(restoreText(from, restoreJournal(copyOptions(from, folder))))
+    .action((backup: string, to: string) => {
+      run(backup, (from) => {
+        print(restoreText(from, restoreJournal(copyOptions(from, to))))
         return ExitCode.whole
-      }),
+      })
+    })
+}
+
+function salvageCommand(): Command {
+  return new Command('salvage')
+    .description('Save what can still be read of a damaged journal into a new one, and list what is lost.')
+    .argument('<folder>', 'the damaged journal; it is not changed')
+    .argument('<new-folder>', 'a folder that does not exist, or is empty')
+    .option('--json', 'the report as one JSON object, with all lists at full length')
+    .addHelpText(
+      'after',
+      `
+Exit status: 0 nothing is lost, 2 something is lost and listed, 64 wrong usage, 65 nothing can be read, 66 there is no
+journal, 73 the new folder cannot be made, 74 the disk failed or is full, 75 a supervisor runs on the folder.
+
+Try a backup first: a salvage can lose jobs, and can run jobs again that have finished. docs/OPERATIONS.md says more.
+`,
     )
+    .action((folder: string, to: string, { json }: { json?: true }) => {
+      run(folder, (from) => {
+        const report = salvageJournal({ ...copyOptions(from, to), user: folderUser(from) })
+        print(json ? JSON.stringify(report, null, 2) : salvageText(from, report))
+        return report.losses.length > 0 ? ExitCode.lost : ExitCode.whole
+      })
+    })
 }
 
 function copyOptions(from: string, to: string): BackupOptions {
@@ -126,30 +153,28 @@ Examples:
   offstage journal inspect data | jq -r .jobKey      with jq
 `,
     )
-    .action(
-      run((folder: string, { fromSeq, job, key, type }: InspectFlags) => {
-        const output = new Output()
-        const filter = { fromSeq, job, key, types: type }
-        const options = { system: realFs, folder, user: folderUser(folder), filter }
-        const { findings, outdated } = inspectJournal(options, (record) => output.line(recordLine(record)))
-        output.flush()
-        for (const line of findings.flatMap(findingLines)) process.stderr.write(`${line}\n`)
-        if (!findings.some(({ severity }) => severity === 'damage')) return ExitCode.whole
-        if (!outdated) return ExitCode.damaged
-        complain('the supervisor changed the folder meanwhile, which can look like damage: try again')
-        return ExitCode.inUse
-      }),
-    )
+    .action((folder: string, flags: InspectFlags) => run(folder, (whole) => inspect(whole, flags)))
 }
 
-/** An action that gets the folder with its whole path, and ends the program with the status that it returns. */
-function run<Second>(action: (folder: string, second: Second) => number): (folder: string, second: Second) => void {
-  return (folder, second) => {
-    try {
-      process.exitCode = action(path.resolve(folder), second)
-    } catch (error) {
-      process.exitCode = failed(error)
-    }
+function inspect(folder: string, { fromSeq, job, key, type }: InspectFlags): number {
+  const output = new Output()
+  const filter = { fromSeq, job, key, types: type }
+  const options = { system: realFs, folder, user: folderUser(folder), filter }
+  const { findings, outdated } = inspectJournal(options, (record) => output.line(recordLine(record)))
+  output.flush()
+  for (const line of findings.flatMap(findingLines)) process.stderr.write(`${line}\n`)
+  if (!findings.some(({ severity }) => severity === 'damage')) return ExitCode.whole
+  if (!outdated) return ExitCode.damaged
+  complain('the supervisor changed the folder meanwhile, which can look like damage: try again')
+  return ExitCode.inUse
+}
+
+/** Does it with the folder's whole path, and ends the program with the status that it returns. */
+function run(folder: string, action: (folder: string) => number): void {
+  try {
+    process.exitCode = action(path.resolve(folder))
+  } catch (error) {
+    process.exitCode = failed(error)
   }
 }
 

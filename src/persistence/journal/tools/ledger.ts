@@ -97,6 +97,6 @@ export class Ledger {
 }
 
 /** Names hold any character, so that their lengths have to tell where each ends. */
-function keyText(worker: string, workerKey: string, jobKey: string): string {
+export function keyText(worker: string, workerKey: string, jobKey: string): string {
   return `${worker.length}:${workerKey.length}:${worker}${workerKey}${jobKey}`
 }

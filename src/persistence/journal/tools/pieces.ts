@@ -23,7 +23,7 @@ export interface BatchPiece {
 }
 
 /** Bytes that are no batch, though they were written. */
-interface HolePiece {
+export interface HolePiece {
   readonly kind: 'hole'
   readonly at: number
   readonly next: number

@@ -1,0 +1,102 @@
+/** Writes salvaged jobs into a new journal, each as one FULL record with the id that it had. */
+import { randomBytes } from 'node:crypto'
+import type { JournalFs } from '../file-system.js'
+import { BATCH_TARGET_BYTES } from '../format.js'
+import { type Manifest, writeManifest } from '../manifest.js'
+import { FullState } from '../record-types.js'
+import { type FullJob, fullBytes, writeFull } from '../record-write.js'
+import { JournalWriter } from '../writer.js'
+import { readAt } from './read-segment.js'
+import { type RecordedJob, readBody, readHead } from './record.js'
+import type { SalvagedJob } from './salvage-jobs.js'
+import type { OpenSegment } from './view.js'
+
+const SEGMENT_BYTES = 64 * 1024 * 1024
+
+export interface SalvageTarget {
+  readonly system: JournalFs
+  readonly folder: string
+  readonly clock: () => number
+  /** For the new store's first record; higher than every number and id of the old one. */
+  readonly nextSeq: number
+}
+
+/** Durable when it returns. `segments`: where the jobs are. */
+export function writeSalvaged(
+  { system, folder, clock, nextSeq }: SalvageTarget,
+  jobs: readonly SalvagedJob[],
+  segments: readonly OpenSegment[],
+): void {
+  const manifest: Manifest = {
+    epoch: 1,
+    uuid: randomBytes(16),
+    firstSegment: 1,
+    lastSegment: 0,
+    clean: false,
+    endOffset: 0,
+    endHeadCrc: 0,
+    nextSeq,
+  }
+  writeManifest(system, folder, manifest)
+  const writer = new JournalWriter(
+    { system, folder, segmentBytes: SEGMENT_BYTES, clock },
+    { manifest, older: [], segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq, sealed: false },
+  )
+  const batch = new Batch(writer, nextSeq)
+  for (const job of jobs) batch.add(fullJob(job, readJob(system, segments, job)), job.id)
+  batch.write()
+  writer.close()
+}
+
+class Batch {
+  readonly #writer: JournalWriter
+  #bytes = new Uint8Array(2 * BATCH_TARGET_BYTES)
+  #used = 0
+  #count = 0
+  #nextSeq: number
+
+  constructor(writer: JournalWriter, nextSeq: number) {
+    this.#writer = writer
+    this.#nextSeq = nextSeq
+  }
+
+  add(job: FullJob, id: number): void {
+    const most = fullBytes(job)
+    if (this.#used + most > this.#bytes.length) {
+      this.write()
+      if (most > this.#bytes.length) this.#bytes = new Uint8Array(most)
+    }
+    this.#used = writeFull(this.#bytes, new DataView(this.#bytes.buffer), this.#used, job, id)
+    this.#count++
+    if (this.#used >= BATCH_TARGET_BYTES) this.write()
+  }
+
+  write(): void {
+    if (this.#count === 0) return
+    this.#writer.append([this.#bytes.subarray(0, this.#used)], this.#used, this.#count, this.#nextSeq)
+    this.#writer.sync()
+    this.#nextSeq += this.#count
+    this.#used = 0
+    this.#count = 0
+  }
+}
+
+/** The job as its newest whole record has it. Its CRC held when it was found. */
+export function readJob(system: JournalFs, segments: readonly OpenSegment[], { id, place }: SalvagedJob): RecordedJob {
+  const bytes = Buffer.alloc(place.end - place.at)
+  for (let done = 0; done < bytes.length; ) {
+    const read = readAt(system, segments[place.index]!, bytes.subarray(done), place.at + done)
+    if (read === 0) break
+    done += read
+  }
+  const head = readHead(bytes, 0, bytes.length)
+  const body = head && readBody(bytes, head)
+  if (head?.jobId !== id || (body?.type !== 'ENQ' && body?.type !== 'FULL')) {
+    throw new Error(`job ${id} was changed in ${segments[place.index]!.path} while it was salvaged`)
+  }
+  return body.job
+}
+
+function fullJob({ attempts, state, suspect, failure, runAt }: SalvagedJob, job: RecordedJob): FullJob {
+  return { ...job, runAt, attempts, state: FullState[state], suspect, failure }
+}
