@@ -27,8 +27,9 @@ export class Claimers {
     this.#recorder = recorder
   }
 
-  get held(): readonly Held[] {
-    return this.#held
+  /** What runs, of all that is held. */
+  get runs(): string[] {
+    return this.#held.flatMap(({ run }) => (run === undefined ? [] : [run]))
   }
 
   take(jobs: readonly IssuedJob[]): void {
@@ -70,9 +71,13 @@ export class Claimers {
     this.#held = []
   }
 
-  /** An attempt that somebody once held. */
+  /** An attempt that somebody once held, and that nobody holds: one that was given back can be given out again. */
   old(): Attempt | undefined {
-    return this.#random.pick(this.#old)
+    return this.#random.pick(this.#old.filter((attempt) => !this.holds(attempt)))
+  }
+
+  holds({ id, attempt }: Attempt): boolean {
+    return this.#held.some(({ job }) => job.id === id && job.attempt === attempt)
   }
 
   #remember({ id, attempt }: Attempt): void {

@@ -357,10 +357,8 @@ class Simulation {
 
   /** Somebody who does not hold the attempt, or no longer. */
   #settleOther(attempt: { id: number; attempt: number } | undefined): void {
-    if (attempt === undefined) return
-    const held = this.#claimers.held.some(({ job }) => job.id === attempt.id && job.attempt === attempt.attempt)
     // An invented one may be right; then it is no fault to accept it.
-    if (held) return
+    if (attempt === undefined || this.#claimers.holds(attempt)) return
     const kind = this.#random.int(3)
     if (kind === 0) this.#finishAttempts([attempt])
     else if (kind === 1) this.#failAttempt(attempt, false)
@@ -387,7 +385,7 @@ class Simulation {
         if (!this.#recorder.ok(call, { op: 'close' })) return
         // A clean end ends what runs, too; the next store finds everything.
         this.#store = undefined
-        for (const held of this.#claimers.held) if (held.run !== undefined) this.#recorder.end(held.run)
+        for (const run of this.#claimers.runs) this.#recorder.end(run)
         this.#claimers.crash()
         this.#decay(true)
       },
