@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Found } from './find-violation.js'
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.js'
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 /** A bug that takes more seeds than this counts as not found. */
 const MOST_SEEDS = 500
 /** What a program without a planted bug has to pass. */
@@ -45,7 +45,8 @@ function hunt(bug: PlantedBug, seeds: number): Found {
       cpSync(`${ROOT}/${part}`, `${copy}/${part}`, { recursive: true })
     }
     symlinkSync(`${ROOT}/node_modules`, `${copy}/node_modules`)
-    plant(bug, `${copy}/dist/persistence`)
+    const folder = `${copy}/dist/persistence`
+    for (const [file, text] of plantedTexts(bug, folder)) writeFileSync(`${folder}/${file}`, text)
     const program = `${copy}/build/test/simulation/find-violation.js`
     const { status, stdout, stderr } = spawnSync(process.execPath, [program, String(seeds)], { encoding: 'utf8' })
     if (status !== 0) throw new Error(`the simulation with "${bug.name}" ended with status ${status}: ${stderr}`)
@@ -55,19 +56,21 @@ function hunt(bug: PlantedBug, seeds: number): Found {
   }
 }
 
-/** Throws when a text that it replaces is not there exactly once. */
-function plant({ changes }: PlantedBug, folder: string): void {
+/** The changed texts by file; throws when one that is to be replaced is not there exactly once. */
+export function plantedTexts({ name, changes }: PlantedBug, folder: string): Map<string, string> {
+  const texts = new Map<string, string>()
   for (const { file, find, put } of changes) {
-    const text = readFileSync(`${folder}/${file}`, 'utf8')
+    const text = texts.get(file) ?? readFileSync(`${folder}/${file}`, 'utf8')
     const times = text.split(find).length - 1
     if (times !== 1) {
       throw new Error(
-        `it cannot be planted: ${file} has ${times} times, not once, the text it replaces. Plant it anew in test/simulation/planted-bugs.ts:\n${find}`,
+        `the bug "${name}" cannot be planted: ${file} has ${times} times, not once, the text that it replaces. Plant it anew in test/simulation/planted-bugs.ts:\n${find}`,
       )
     }
-    writeFileSync(
-      `${folder}/${file}`,
+    texts.set(
+      file,
       text.replace(find, () => put),
     )
   }
+  return texts
 }

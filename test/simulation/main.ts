@@ -2,11 +2,14 @@
 import { parseArgs } from 'node:util'
 import { describeEvent } from '../history/timeline.js'
 import { huntBugs } from './bug-hunt.js'
+import { exhaust } from './exhaustion.js'
 import { type RunResult, simulate } from './simulation.js'
 
 const USAGE = `usage: npm run simulate -- [--seeds N] [--from SEED]   run N seeds (default 100), from SEED on (default 1)
        npm run simulate -- --seed SEED                run one seed and print all of it
        npm run simulate -- --bugs                     plant bugs in the store, and find each
+       npm run simulate -- --exhaustive [--subsets N] cut the power after every call to the disk of a short history and
+                                                      of the recoveries from that, with N remains each (default 200)
 `
 const LAST_EVENTS = 40
 
@@ -15,6 +18,8 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '100' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
+    exhaustive: { type: 'boolean', default: false },
+    subsets: { type: 'string', default: '200' },
     bugs: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -22,13 +27,24 @@ const { values } = parseArgs({
 
 if (values.help) process.stdout.write(USAGE)
 else if (values.bugs) process.exitCode = huntBugs(say) ? 0 : 1
+else if (values.exhaustive) await runExhaustion(number('from', values.from), number('subsets', values.subsets))
 else if (values.seed !== undefined) await replay(number('seed', values.seed))
 else await runSeeds(number('from', values.from), number('seeds', values.seeds))
 
 async function replay(seed: number): Promise<void> {
   watch(seed)
-  const result = await simulate(seed, say)
+  const result = await simulate(seed, { print: say })
   report(result)
+}
+
+async function runExhaustion(seed: number, subsets: number): Promise<void> {
+  const started = performance.now()
+  const { places, powerCuts, nested, problem } = await exhaust(seed, subsets)
+  const seconds = (performance.now() - started) / 1000
+  say(`${places} calls to the disk, ${powerCuts} power cuts, ${nested} of them in recovery, in ${seconds.toFixed(1)} s`)
+  if (problem === undefined) return
+  process.exitCode = 1
+  say(`${problem}\nreplay it with: npm run simulate -- --exhaustive --subsets ${subsets} --from ${seed}`)
 }
 
 async function runSeeds(from: number, seeds: number): Promise<void> {

@@ -1,4 +1,7 @@
 import t from 'tap'
+import { plantedTexts, ROOT } from './bug-hunt.js'
+import { exhaust } from './exhaustion.js'
+import { PLANTED_BUGS } from './planted-bugs.js'
 import { simulate } from './simulation.js'
 
 const SEEDS = 40
@@ -19,7 +22,7 @@ t.test(`${SEEDS} seeds: no invariant is violated, whatever crashes and fails`, a
 t.test('the same seed gives the same run, to every call to the disk, and another one another', async (t) => {
   for (const seed of [3, 4, 5]) {
     const lines: string[] = []
-    const first = await simulate(seed, (line) => lines.push(line))
+    const first = await simulate(seed, { print: (line) => lines.push(line) })
     const second = await simulate(seed)
     t.equal(second.digest, first.digest)
     t.same(second.history, first.history)
@@ -27,3 +30,17 @@ t.test('the same seed gives the same run, to every call to the disk, and another
     t.not((await simulate(seed + 100)).digest, first.digest)
   }
 })
+
+t.test('a power cut after every call to the disk, and after every call of the recovery from it', async (t) => {
+  const { places, powerCuts, nested, problem } = await exhaust(1, 2)
+  t.equal(problem, undefined)
+  t.ok(places > 100)
+  t.ok(nested > powerCuts / 2)
+})
+
+// Whether they are found takes longer: `npm run simulate -- --bugs`.
+for (const bug of PLANTED_BUGS) {
+  t.test(`a bug can be planted: ${bug.name}`, async (t) => {
+    t.equal(plantedTexts(bug, `${ROOT}/dist/persistence`).size, new Set(bug.changes.map(({ file }) => file)).size)
+  })
+}

@@ -5,13 +5,13 @@
  */
 import { OffstageError } from '#offstage/errors.js'
 import { openJournal } from '#offstage/persistence/journal/open.js'
-import type { JobStore, QueueName } from '#offstage/persistence/store.js'
 import { check } from '../history/checker.js'
-import type { Answer, Call, HistoryEvent } from '../history/events.js'
+import type { HistoryEvent } from '../history/events.js'
 import type { Violation } from '../history/timeline.js'
 import { type Rot, rot } from './bit-rot.js'
-import { Claimers, type Held } from './claimers.js'
-import { issuedJob, JobSource } from './jobs.js'
+import { Claimers } from './claimers.js'
+import { Clients } from './clients.js'
+import { JobSource } from './jobs.js'
 import { Prng } from './prng.js'
 import { type Action, drawCrash, drawProfile, type Profile } from './profile.js'
 import { Recorder } from './recorder.js'
@@ -19,10 +19,9 @@ import { seedUuids } from './seeded-uuids.js'
 import { SimulatedDisk } from './simulated-disk.js'
 import { VirtualTime } from './virtual-time.js'
 
-const DIR = '/data/journal'
+export const DIR = '/data/journal'
 const START = 1_750_000_000_000
-const BACKOFF = { first: 1000, factor: 2, max: 60_000, jitter: 0.2 }
-const FAILURE = { name: 'Error', message: 'it broke', stack: 'Error: it broke\n    at here' }
+export const BACKOFF = { first: 1000, factor: 2, max: 60_000, jitter: 0.2 }
 /** Each round claims all that is due and lets time pass until the next is. */
 const DRAIN_ROUNDS = 500
 const MOST_CRASHES = 40
@@ -41,9 +40,18 @@ export interface RunResult {
   readonly digest: string
 }
 
-/** `print` gets every event and every call to the disk as a line. One run at a time: it takes over the timers. */
-export async function simulate(seed: number, print?: (line: string) => void): Promise<RunResult> {
-  return new Simulation(seed, print).run()
+export interface RunOptions {
+  /** Gets every event and every call to the disk as a line. */
+  readonly print?: (line: string) => void
+  /** Another one than the seed's. */
+  readonly profile?: Profile
+  /** Called before every call that changes the disk. */
+  readonly beforeCall?: (disk: SimulatedDisk, history: readonly HistoryEvent[]) => void
+}
+
+/** One run at a time: it takes over the timers. */
+export async function simulate(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  return new Simulation(seed, options).run()
 }
 
 class Simulation {
@@ -55,7 +63,7 @@ class Simulation {
   readonly #disk: SimulatedDisk
   readonly #source: JobSource
   readonly #claimers: Claimers
-  #store: JobStore | undefined
+  readonly #clients: Clients
   #rot: Rot | undefined
   #failed = false
   #refused = false
@@ -65,16 +73,26 @@ class Simulation {
   /** No more crashes are planned. */
   #calm = false
 
-  constructor(seed: number, print?: (line: string) => void) {
+  constructor(seed: number, { print, profile, beforeCall }: RunOptions) {
     this.#seed = seed
     this.#random = new Prng(seed, 'workload')
-    this.#profile = drawProfile(new Prng(seed, 'profile'))
+    this.#profile = profile ?? drawProfile(new Prng(seed, 'profile'))
     this.#recorder = new Recorder(this.#time, print)
     this.#disk = new SimulatedDisk(new Prng(seed, 'disk'), (line) => this.#recorder.line(`  disk ${line}`))
     this.#source = new JobSource(new Prng(seed, 'jobs'), this.#profile)
     this.#claimers = new Claimers(this.#random, this.#recorder)
+    this.#clients = new Clients({
+      time: this.#time,
+      random: this.#random,
+      recorder: this.#recorder,
+      disk: this.#disk,
+      source: this.#source,
+      claimers: this.#claimers,
+      broken: (error) => this.#refuse(error),
+    })
     this.#disk.makeFolder('/data')
     this.#disk.syncFolder('/')
+    if (beforeCall !== undefined) this.#disk.before = () => beforeCall(this.#disk, this.#recorder.history)
     this.#disk.shortWrites = this.#profile.shortWrites
   }
 
@@ -86,7 +104,7 @@ class Simulation {
       await this.#live()
       if (!this.#refused) await this.#drain()
     } finally {
-      await this.#store?.close().catch(ignore)
+      await this.#clients.store?.close().catch(ignore)
       this.#time.uninstall()
       restoreUuids()
     }
@@ -107,7 +125,7 @@ class Simulation {
 
   async #live(): Promise<void> {
     for (let step = 0; step < this.#profile.steps && !this.#refused; ) {
-      if (this.#store === undefined) {
+      if (this.#clients.store === undefined) {
         // Recoveries that end in the next crash are worth something, but not the whole run.
         if (this.#crashes > MOST_CRASHES) this.#calm = true
         await this.#open()
@@ -123,28 +141,28 @@ class Simulation {
     const random = this.#random
     switch (action) {
       case 'enqueue':
-        return this.#enqueue(1)
+        return this.#clients.enqueue(1)
       case 'bulk':
-        return this.#enqueue(random.between(2, 12))
+        return this.#clients.enqueue(random.between(2, 12))
       case 'dequeue':
-        return this.#dequeue()
+        return this.#clients.dequeue()
       case 'claim':
-        return this.#claim(this.#source.queue(), random.between(1, 6), random.between(0, 6))
+        return this.#clients.claim(this.#source.queue(), random.between(1, 6), random.between(0, 6))
       case 'begin':
         for (const held of this.#claimers.free(3)) this.#claimers.begin(held)
         return
       case 'finish':
-        return this.#finish()
+        return this.#clients.finish(random.between(1, 4))
       case 'fail':
-        return this.#fail()
+        return this.#clients.fail()
       case 'release':
-        return this.#release()
+        return this.#clients.release()
       case 'settleStale':
-        return this.#settleOther(this.#claimers.old())
+        return this.#clients.settleOther(this.#claimers.old())
       case 'settleInvented':
-        return this.#settleOther({ id: random.between(1, 40), attempt: random.between(1, 3) })
+        return this.#clients.settleOther({ id: random.between(1, 40), attempt: random.between(1, 3) })
       case 'sweep':
-        this.#store?.sweep()
+        this.#clients.store?.sweep()
         return
       case 'wait':
         this.#time.advance(random.pick([1, 10, 500, 1500, 30_000]))
@@ -183,8 +201,8 @@ class Simulation {
   }
 
   async #restart(): Promise<void> {
-    const store = this.#store
-    this.#store = undefined
+    const store = this.#clients.store
+    this.#clients.store = undefined
     this.#failed = false
     await store?.close().catch(ignore)
     const power = this.#random.chance(this.#profile.power)
@@ -218,9 +236,9 @@ class Simulation {
         indexAfterMs: this.#profile.indexed ? 0 : Number.POSITIVE_INFINITY,
         system: this.#disk,
       })
-      this.#store = store
+      this.#clients.store = store
       store.on('failed', () => {
-        if (this.#store === store) this.#failed = true
+        if (this.#clients.store === store) this.#failed = true
       })
       this.#opens++
       this.#rot = undefined
@@ -258,7 +276,7 @@ class Simulation {
 
   /** All jobs, and whether the counts agree with them. */
   async #look(): Promise<void> {
-    const store = this.#store!
+    const store = this.#clients.store!
     const jobs = await store.inspect({ limit: 1_000_000 })
     this.#recorder.add({ type: 'state', at: this.#time.now, jobs })
     const counts = { scheduled: 0, ready: 0, active: 0, dead: 0 }
@@ -268,149 +286,20 @@ class Simulation {
       this.#refuse(new Error(`counts() is ${told}, inspect() has ${JSON.stringify(counts)}`))
   }
 
-  #enqueue(count: number): void {
-    const jobs = Array.from({ length: count }, () => this.#source.job(this.#time.now))
-    const what: Call = { op: 'enqueue', jobs: jobs.map(({ wanted }) => wanted) }
-    this.#call(what, async (store) => ({ op: 'enqueue', jobs: await store.enqueue(jobs.map(({ job }) => job)) }))
-  }
-
-  #dequeue(): void {
-    const queue = this.#source.queue()
-    const jobKey = this.#source.key()
-    const remove = async (store: JobStore): Promise<Answer> => {
-      return { op: 'dequeue', removed: await store.remove(queue, jobKey) }
-    }
-    this.#call({ op: 'dequeue', queue, jobKey }, remove)
-  }
-
-  #claim(queue: QueueName, limit: number, lastAttempts: number): void {
-    const claim = async (store: JobStore): Promise<Answer> => {
-      const jobs = await store.claim(queue, limit, lastAttempts)
-      return { op: 'claim', jobs: jobs.map(issuedJob) }
-    }
-    this.#call({ op: 'claim', queue, limit, lastAttempts }, claim, (answer) => {
-      if (answer?.op === 'claim') this.#claimers.take(answer.jobs)
-    })
-  }
-
-  #finish(held = this.#claimers.free(this.#random.between(1, 4))): void {
-    if (held.length === 0) return
-    const attempts = held.map(({ job: { id, attempt } }) => ({ id, attempt }))
-    for (const one of held) this.#settle(one)
-    // The same one twice, and one that is nobody's.
-    if (this.#random.chance(0.1)) attempts.push(attempts[0]!)
-    const old = this.#claimers.old()
-    if (old !== undefined && this.#random.chance(0.1)) attempts.push(old)
-    this.#finishAttempts(attempts, held)
-  }
-
-  #finishAttempts(attempts: readonly { id: number; attempt: number }[], held: readonly Held[] = []): void {
-    const finish = async (store: JobStore): Promise<Answer> => ({ op: 'finish', current: await store.finish(attempts) })
-    this.#call({ op: 'finish', attempts }, finish, (answer) => this.#settled(held, answer))
-  }
-
-  #fail(): void {
-    const [held] = this.#claimers.free(1)
-    if (held === undefined) return
-    this.#settle(held)
-    this.#failAttempt(held.job, this.#random.chance(0.3), [held])
-  }
-
-  #failAttempt(
-    { id, attempt: number }: { id: number; attempt: number },
-    crashed: boolean,
-    held: readonly Held[] = [],
-  ): void {
-    const attempt = { id, attempt: number }
-    const fail = async (store: JobStore): Promise<Answer> => {
-      return { op: 'fail', outcome: await store.fail(attempt, FAILURE, crashed) }
-    }
-    this.#call({ op: 'fail', attempt, crashed }, fail, (answer) => this.#settled(held, answer))
-  }
-
-  #release(): void {
-    const [held] = this.#claimers.free(1)
-    if (held === undefined) return
-    // What has started counts.
-    const counted = held.run !== undefined || held.over || this.#random.chance(0.5)
-    const runAt = this.#random.chance(0.5) ? this.#time.now + this.#random.int(5000) : undefined
-    if (counted) this.#settle(held)
-    else this.#claimers.end(held)
-    this.#releaseAttempt(held.job, counted, runAt, [held])
-  }
-
-  #releaseAttempt(
-    { id, attempt: number }: { id: number; attempt: number },
-    counted: boolean,
-    runAt: number | undefined,
-    held: readonly Held[] = [],
-  ): void {
-    const attempt = { id, attempt: number }
-    const release = async (store: JobStore): Promise<Answer> => {
-      return {
-        op: 'release',
-        current: await store.release(attempt, runAt === undefined ? { counted } : { counted, runAt }),
-      }
-    }
-    this.#call({ op: 'release', attempt, counted, runAt }, release, (answer) => this.#settled(held, answer))
-  }
-
-  /** Somebody who does not hold the attempt, or no longer. */
-  #settleOther(attempt: { id: number; attempt: number } | undefined): void {
-    // An invented one may be right; then it is no fault to accept it.
-    if (attempt === undefined || this.#claimers.holds(attempt)) return
-    const kind = this.#random.int(3)
-    if (kind === 0) this.#finishAttempts([attempt])
-    else if (kind === 1) this.#failAttempt(attempt, false)
-    else this.#releaseAttempt(attempt, true, undefined)
-  }
-
-  #settle(held: Held): void {
-    if (this.#random.chance(0.7)) this.#claimers.begin(held)
-    this.#claimers.end(held)
-  }
-
-  #settled(held: readonly Held[], answer: Answer | undefined): void {
-    for (const one of held) {
-      if (answer === undefined) this.#claimers.refused(one)
-      else this.#claimers.settled(one)
-    }
-  }
-
   #close(): Promise<void> {
     const call = this.#recorder.invoke({ op: 'close' })
-    const store = this.#store!
+    const store = this.#clients.store!
     return store.close().then(
       async () => {
         if (!this.#recorder.ok(call, { op: 'close' })) return
         // A clean end ends what runs, too; the next store finds everything.
-        this.#store = undefined
+        this.#clients.store = undefined
         for (const run of this.#claimers.runs) this.#recorder.end(run)
         this.#claimers.crash()
         this.#decay(true)
       },
       (error: unknown) => {
         this.#recorder.failed(call, message(error), false)
-      },
-    )
-  }
-
-  #call(
-    what: Call,
-    make: (store: JobStore) => Promise<Answer>,
-    then: (answer: Answer | undefined) => void = ignore,
-  ): void {
-    const store = this.#store
-    if (store === undefined) return
-    const call = this.#recorder.invoke(what)
-    make(store).then(
-      (answer) => {
-        if (this.#recorder.ok(call, answer)) then(answer)
-      },
-      (error: unknown) => {
-        const certain = !this.#disk.down && error instanceof OffstageError && error.executed === 'no'
-        if (!(error instanceof OffstageError)) this.#refuse(error)
-        if (this.#recorder.failed(call, message(error), certain)) then(undefined)
       },
     )
   }
@@ -424,25 +313,25 @@ class Simulation {
     await turn()
     await this.#afterwards()
     // A second time, when a bit had changed.
-    for (let time = 0; time < 2 && this.#store === undefined && !this.#refused; time++) await this.#open()
-    if (this.#refused || this.#store === undefined) return
+    for (let time = 0; time < 2 && this.#clients.store === undefined && !this.#refused; time++) await this.#open()
+    if (this.#refused || this.#clients.store === undefined) return
     this.#recorder.add({ type: 'healed', at: this.#time.now })
     for (let round = 0; round < DRAIN_ROUNDS && this.#unfinished() > 0; round++) {
-      for (const queue of this.#store!.dueQueues()) this.#claim(queue, 50, 50)
+      for (const queue of this.#clients.store!.dueQueues()) this.#clients.claim(queue, 50, 50)
       await turn()
-      this.#finish(this.#claimers.free(1000))
+      this.#clients.finish(1000)
       await turn()
-      const due = this.#store!.nextDue()
+      const due = this.#clients.store!.nextDue()
       if (due !== undefined && due > this.#time.now) this.#time.advance(due - this.#time.now)
-      this.#store!.sweep()
+      this.#clients.store!.sweep()
     }
     await this.#look()
     await this.#close()
-    if (this.#store === undefined) await this.#open()
+    if (this.#clients.store === undefined) await this.#open()
   }
 
   #unfinished(): number {
-    const { scheduled, ready, active } = this.#store!.counts()
+    const { scheduled, ready, active } = this.#clients.store!.counts()
     return scheduled + ready + active
   }
 }
