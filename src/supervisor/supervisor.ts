@@ -5,7 +5,6 @@
  * the port, in this order. Only then are workers created and connections taken.
  */
 import { randomUUID } from 'node:crypto'
-import { createTask, type ScheduledTask } from 'node-cron'
 import { ConfigurationError, OffstageError } from '../errors.js'
 import { openJournal } from '../persistence/journal/open.js'
 import { ResultStore } from '../persistence/results/memory.js'
@@ -36,7 +35,7 @@ export class Supervisor {
   readonly #listener: Listener
   readonly #service: Service
   readonly #sessions = new Set<Session>()
-  #sweeps: ScheduledTask | undefined
+  #sweeps: NodeJS.Timeout | undefined
   #heartbeats: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
 
@@ -102,13 +101,9 @@ export class Supervisor {
   async #start(): Promise<void> {
     await this.#registry.start()
     this.#dispatcher?.start()
-    if (this.#dispatcher !== undefined) {
-      const period = this.#config.persistent_delay
-      this.#sweeps = createTask(`*/${period} * * * * *`, () => this.#dispatcher?.sweep(), {
-        suppressMissedWarning: true,
-      })
-      void this.#sweeps.start()
-    }
+    // By the monotonic clock: what a jump of the wall clock made due must not wait for that same clock.
+    const period = this.#config.persistent_delay * 1_000
+    this.#sweeps = setInterval(() => this.#dispatcher?.sweep(), period)
     this.#schedules.start()
     this.#heartbeats = setInterval(() => {
       for (const session of this.#sessions) session.heartbeat()
@@ -135,7 +130,7 @@ export class Supervisor {
   async #stop(): Promise<void> {
     this.#log.info('stopping: no new calls are taken')
     this.#listener.close()
-    void this.#sweeps?.destroy()
+    clearInterval(this.#sweeps)
     clearInterval(this.#heartbeats)
     this.#schedules.stop()
     for (const session of this.#sessions) session.goAway('the server is stopping')

@@ -117,7 +117,6 @@ t.test('never before its time, and soon after it', async (t) => {
 })
 
 t.test('a job starts by a timer of its own, and not with the next sweep', async (t) => {
-  // Sweeps come at :00 and :30 of a minute.
   const { worker, until } = await setUp(t, { OFFSTAGE_PERSISTENT_DELAY: '30' })
   const due = Date.now() + 200
   await worker.enqRecord({ arg: 'soon', jobKey: 'soon', scheduledAt: due })

@@ -29,6 +29,8 @@ export interface ServerOptions {
   args?: readonly string[]
   env?: Record<string, string>
   cwd?: string
+  /** Makes another command of the program's: see strace.ts. It must stay one process. */
+  wrap?: (command: string[]) => string[]
 }
 
 export class Server {
@@ -55,9 +57,11 @@ export class Server {
   }
 
   /** Starts the program and does not wait until it is ready. */
-  static spawn({ data, workers = WORKERS, port = 0, args = [], env = {}, cwd }: ServerOptions): Server {
+  static spawn({ data, workers = WORKERS, port = 0, args = [], env = {}, cwd, wrap }: ServerOptions): Server {
     const flags = ['--port', String(port), '--data', data, '--workers', workers, ...args]
-    const child = spawn(process.execPath, [PROGRAM, ...flags], {
+    const command = [process.execPath, PROGRAM, ...flags]
+    const [program, ...rest] = wrap === undefined ? command : wrap(command)
+    const child = spawn(program!, rest, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(cwd === undefined ? {} : { cwd }),

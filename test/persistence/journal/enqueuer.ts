@@ -1,11 +1,8 @@
-/**
- * A process for the kill test: 64 callers that enqueue, and one that claims and finishes some. It says on
- * stdout what was acknowledged (`enqueued`, `finished`) and what it is about to ask for (`finishing`).
- */
-import { writeSync } from 'node:fs'
+/** A process for the kill test: 64 callers that enqueue, and one that claims and finishes some; it says so. */
 import { openJournal } from '#offstage/persistence/journal/open.js'
 import { newJob } from '../../contract/job-store.js'
 import { QUEUE } from './journals.js'
+import { say } from './ledger.js'
 
 const [dir, round] = process.argv.slice(2)
 // Small segments, so that some kills hit a rotation.
@@ -14,13 +11,10 @@ const store = await openJournal({ dir: dir!, segmentBytes: 64 * 1024 })
 let due = () => {}
 store.on('due', () => due())
 
-function say(what: string, jobs: readonly { jobKey: string }[]): void {
-  writeSync(1, jobs.map(({ jobKey }) => `${what} ${jobKey}\n`).join(''))
-}
-
 async function enqueueForever(caller: number): Promise<void> {
   for (let i = 0; ; i++) {
     const job = newJob(`${round}-${caller}-${i}`, { payload: Buffer.alloc(100, i) })
+    say('enqueueing', [job])
     await store.enqueue([job])
     say('enqueued', [job])
   }
@@ -35,6 +29,7 @@ async function finishForever(): Promise<void> {
       })
       continue
     }
+    say('claimed', claimed)
     say('finishing', claimed)
     await store.finish(claimed)
     say('finished', claimed)

@@ -20,33 +20,6 @@ function outcome(promise: Promise<unknown>): Promise<Partial<OffstageError>> {
   )
 }
 
-for (const [call, code] of [
-  ['sync', 'EIO'],
-  ['sync', 'ENOSPC'],
-  ['write', 'EIO'],
-] as const) {
-  t.test(`${code} from ${call} ends the store: nothing pending is acknowledged, nothing is tried again`, async (t) => {
-    const system = new FakeFs()
-    const store = await openFake(system)
-    await add(store, 'before')
-    const failed = new Promise<Error>((resolve) => store.on('failed', resolve))
-    failing(system, call, code)
-    const pending = [store.enqueue([newJob('lost')]), store.claim(QUEUE, 1), store.remove(QUEUE, 'nothing')]
-    const [enqueued, claimed] = await Promise.all(pending.map(outcome))
-    t.match(enqueued, { code: 'STORE_FAILED', executed: 'maybe' })
-    // A claim is answered once it is written, and this one may have been.
-    if (call === 'write') t.match(claimed, { code: 'STORE_FAILED', executed: 'maybe' })
-    t.match(await failed, { code: 'STORE_FAILED', exitCode: 74 })
-    let calls = 0
-    system.before = () => calls++
-    t.match(await outcome(store.enqueue([newJob('after')])), { code: 'STORE_FAILED', executed: 'no' })
-    t.match(await outcome(store.finish([{ id: 1, attempt: 1 }])), { code: 'STORE_FAILED' })
-    await store.close()
-    t.equal(calls, 0, 'not even the manifest is touched')
-    t.ok((await keys(await openFake(system.copy()))).includes('before'))
-  })
-}
-
 t.test('a full disk refuses the batch, leaves no trace of it, and the next one goes on', async (t) => {
   const system = new FakeFs()
   const store = await openFake(system)
@@ -95,21 +68,6 @@ t.test('a disk that is full only for the zeros ahead takes the batch alone', asy
   t.same(await keys(await openFake(system.copy())), ['a', 'b'])
 })
 
-for (const code of ['EMFILE', 'EROFS', 'ENOSPC']) {
-  t.test(`${code} at a new segment refuses enqueues and leaves the old segment as it was`, async (t) => {
-    const system = new FakeFs()
-    const store = await openFake(system, { segmentBytes: SMALL })
-    await add(store, ...Array.from({ length: 10 }, (_, i) => `job ${i}`))
-    failing(system, 'create', code)
-    const many = Array.from({ length: 12 }, (_, i) => newJob(`more ${i}`))
-    t.match(await outcome(store.enqueue(many)), { code: 'STORE_FULL', executed: 'no' })
-    t.equal((await keys(await openFake(system.copy(), { segmentBytes: SMALL }))).length, 10)
-    system.before = () => {}
-    await store.enqueue(many)
-    t.equal((await keys(await openFake(system.copy(), { segmentBytes: SMALL }))).length, 22)
-  })
-}
-
 t.test('a disk that fills up while a segment is sealed loses nothing', async (t) => {
   const system = new FakeFs()
   const store = await openFake(system, { segmentBytes: SMALL })
@@ -124,39 +82,6 @@ t.test('a disk that fills up while a segment is sealed loses nothing', async (t)
   await store.enqueue(many)
   await store.close()
   t.equal((await keys(await openFake(system))).length, 22)
-})
-
-t.test('writes that the system takes in pieces are carried on', async (t) => {
-  for (const mostAtOnce of [1, 7, 48, 100]) {
-    const system = new FakeFs()
-    system.mostAtOnce = mostAtOnce
-    const store = await openFake(system, { segmentBytes: SMALL })
-    await add(store, ...Array.from({ length: 5 }, (_, i) => `job ${i}`))
-    t.equal((await keys(await openFake(system.copy()))).length, 5)
-  }
-})
-
-t.test('a crash at every call of a rotation leaves a journal with everything acknowledged', async (t) => {
-  for (let stop = 1; ; stop++) {
-    const system = new FakeFs()
-    const store = await openFake(system, { segmentBytes: SMALL })
-    let calls = 0
-    let copy: FakeFs | undefined
-    let acknowledged = 0
-    system.before = () => {
-      if (++calls === stop) copy = system.copy()
-      if (calls >= stop) throw systemError('EIO', 'killed')
-    }
-    for (let i = 0; i < 30; i++) {
-      const { code } = await outcome(store.enqueue([newJob(`job ${i}`)]))
-      if (code !== undefined) break
-      acknowledged++
-    }
-    const found = await keys(await openFake(copy ?? system.copy(), { segmentBytes: SMALL }))
-    if (found.length < acknowledged || found.length > acknowledged + 1) t.fail(`call ${stop}: ${found.length}`)
-    if (acknowledged === 30) break
-  }
-  t.pass()
 })
 
 t.test('a record that only a newer program knows is refused, unless it may be ignored', async (t) => {

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { openJournal } from '#offstage/persistence/journal/open.js'
 import { journalFolder } from './folder.js'
-import { keys } from './journals.js'
+import { allJobs } from './journals.js'
+import { Ledger } from './ledger.js'
 
 const ROUNDS = 20
 const ENQUEUER = fileURLToPath(new URL('./enqueuer.js', import.meta.url))
@@ -31,33 +32,18 @@ t.test(
   { timeout: 240_000 },
   async (t) => {
     const dir = journalFolder(t)
-    const enqueued = new Set<string>()
-    const finishing = new Set<string>()
-    const finished = new Set<string>()
-    let unacknowledged = 0
-
+    const ledger = new Ledger()
     for (let round = 1; round <= ROUNDS; round++) {
       const said = `${dir}-said-${round}`
-      await runAndKill(dir, round, said, 2000 + Math.floor(Math.random() * 20_000))
-      // A line without its end was cut off by the kill.
-      for (const line of readFileSync(said, 'utf8').split('\n').slice(0, -1)) {
-        const [what, key] = line.split(' ') as [string, string]
-        if (what === 'enqueued') enqueued.add(key)
-        else if (what === 'finishing') finishing.add(key)
-        else finished.add(key)
-      }
-
+      await runAndKill(dir, round, said, 4000 + Math.floor(Math.random() * 40_000))
+      ledger.read(readFileSync(said, 'utf8'))
       const store = await openJournal({ dir, segmentBytes: 64 * 1024 })
-      const found = new Set(await keys(store))
-      const lost = [...enqueued].filter((key) => !found.has(key) && !finishing.has(key))
-      const revived = [...finished].filter((key) => found.has(key))
-      if (lost.length > 0 || revived.length > 0) t.fail(`round ${round}`, { lost, revived })
-      unacknowledged += [...found].filter((key) => !enqueued.has(key)).length
-      for (const key of found) enqueued.add(key)
+      const problems = ledger.compare(await allJobs(store))
+      if (problems.length > 0) t.fail(`round ${round}`, { problems })
       await store.close()
     }
-    t.ok(enqueued.size > ROUNDS * 30)
-    t.comment(`${ROUNDS} kills, ${enqueued.size} enqueued, ${finished.size} finished, 0 lost, 0 revived,`)
-    t.comment(`${unacknowledged} stored whose acknowledgement the kill cut off`)
+    t.ok(ledger.stored.size > ROUNDS * 30)
+    t.comment(`${ROUNDS} kills, ${ledger.stored.size} enqueued, ${ledger.ended.size} finished, none lost or revived,`)
+    t.comment(`${ledger.unacknowledged} stored whose acknowledgement the kill cut off`)
   },
 )

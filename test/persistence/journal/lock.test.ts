@@ -18,7 +18,7 @@ async function refusal(dir: string): Promise<StoreError | undefined> {
   }
 }
 
-t.test('a second opener is refused with the pid of the first, which is unharmed', async (t) => {
+t.test('case 20: a second opener is refused with the pid of the first, which is unharmed', async (t) => {
   const dir = journalFolder(t)
   const store = await openJournal({ dir })
   await add(store, 'a')

@@ -40,6 +40,11 @@ export default class RecordingWorker extends MetaWorker {
     process.exit(3)
   }
 
+  killSupervisor(arg: unknown) {
+    this._write('killSupervisor', arg)
+    process.kill(process.pid, 'SIGKILL')
+  }
+
   _write(method: string, arg: unknown) {
     const { jobKey, persistentJob } = this
     const line = { method, arg, jobKey, id: persistentJob?.id, attempt: persistentJob?.attempt, at: Date.now() }
