@@ -3,10 +3,13 @@
  * its own, forked with --expose-gc, that answers questions over the channel to its parent. Arguments: folder of
  * the workers, folder of the data.
  */
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startSupervisor } from 'offstage/supervisor'
 import { LoopDelays } from './loop_delays.js'
 import type { Answers, Question } from './measured_process.js'
+
+const ROUNDS = 5
+const SETTLE_MS = 200
 
 const [workers, data] = process.argv.slice(2)
 const supervisor = await startSupervisor({ workers: workers!, data: data!, port: 0, log_level: 'warn' })
@@ -30,11 +33,11 @@ async function answer(question: Question): Promise<Answers[Question]> {
   }
 }
 
-/** After what is garbage has gone: finalizers free buffers only in a later turn, so once more. */
+/** After what is garbage has gone. A collection hands buffers to threads that free them: so several, with time between. */
 async function memory(): Promise<Answers['memory']> {
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     globalThis.gc!()
-    await turn()
+    await sleep(SETTLE_MS)
   }
   const { rss, heapUsed, external } = process.memoryUsage()
   return { rss, heap: heapUsed + external }
