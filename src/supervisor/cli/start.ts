@@ -1,10 +1,10 @@
 /** `offstage start`, which is also what `node dist/supervisor` does: runs a supervisor until it is told to stop. */
 import { Command } from 'commander'
 import { OffstageError } from '../../errors.js'
-import { type Config, loadConfig } from '../config.js'
-import { createLogger, type Logger } from '../log.js'
+import type { Config } from '../config.js'
+import type { Logger } from '../log.js'
 import { SETTINGS, type SettingName } from '../settings.js'
-import { Supervisor } from '../supervisor.js'
+import type { Supervisor } from '../supervisor.js'
 
 /** Settings that have a flag of their own; the others are for the file and the environment. */
 const FLAGS: readonly [name: SettingName, short: string, value: string][] = [
@@ -59,6 +59,9 @@ function collect(value: string, before: string[] | undefined): string[] {
 async function run(options: Record<string, unknown>, onReady: StartOptions['onReady']): Promise<number> {
   let log: Logger | undefined
   try {
+    // Only now: the other commands of the program are there at once without all that.
+    const { loadConfig } = await import('../config.js')
+    const { createLogger } = await import('../log.js')
     const config = loadConfig({
       cwd: process.cwd(),
       env: process.env,
@@ -76,6 +79,7 @@ async function run(options: Record<string, unknown>, onReady: StartOptions['onRe
 async function serve(config: Config, log: Logger, onReady: StartOptions['onReady']): Promise<number> {
   // Heard from now on: one who stops it while it starts wants the journal closed clean, too.
   const asked = stopRequest(log)
+  const { Supervisor } = await import('../supervisor.js')
   const supervisor = await Supervisor.start(config, log, (error) => {
     log.fatal({ err: error }, `the job store failed, so the supervisor ends: ${error.message}`)
     process.exit(error.exitCode ?? 74)
