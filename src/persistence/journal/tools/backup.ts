@@ -2,7 +2,7 @@
 import { StoreError } from '../../../errors.js'
 import { type CheckResult, checkJournal } from './check.js'
 import { type CopyCounts, copyJournal, NewestSegment } from './copy.js'
-import { beginFolder, type LockFolder, type NewFolder } from './new-folder.js'
+import { beginFolder, giveUp, type LockFolder } from './new-folder.js'
 import { cannotCreate, cannotWrite, damaged } from './tool-error.js'
 import type { ToolFs } from './tool-fs.js'
 import { isOutdated, type JournalView, openView } from './view.js'
@@ -98,12 +98,4 @@ function copyView(
 /** The copy has the bytes of the source at the same places. */
 function atSource({ findings }: CheckResult, copy: string, source: string) {
   return findings.map((each) => ({ ...each, file: each.file.replace(copy, source) }))
-}
-
-function giveUp(target: NewFolder, reason: unknown): void {
-  try {
-    target.abandon()
-  } catch (error) {
-    throw cannotWrite(target.path, new AggregateError([reason, error], `${reason}, and it cannot be removed: ${error}`))
-  }
 }

@@ -7,7 +7,7 @@
 import path from 'node:path'
 import { StoreError } from '../../../errors.js'
 import { errorCode } from '../file-system.js'
-import { cannotCreate } from './tool-error.js'
+import { cannotCreate, cannotRemove } from './tool-error.js'
 import type { ToolFs } from './tool-fs.js'
 
 /** Takes the lock of a folder; returns what frees it. Throws `StoreError` with exit code 75 when it is taken. */
@@ -109,6 +109,15 @@ class Staging implements NewFolder {
   #free(): void {
     this.#unlock?.()
     this.#unlock = undefined
+  }
+}
+
+/** Abandons it because of an error, which the caller throws; says so when something is left. */
+export function giveUp(target: NewFolder, reason: unknown): void {
+  try {
+    target.abandon()
+  } catch (error) {
+    throw cannotRemove(target.path, new AggregateError([reason, error]))
   }
 }
 

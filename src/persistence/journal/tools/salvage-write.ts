@@ -6,10 +6,9 @@ import { type Manifest, writeManifest } from '../manifest.js'
 import { FullState } from '../record-types.js'
 import { type FullJob, fullBytes, writeFull } from '../record-write.js'
 import { JournalWriter } from '../writer.js'
-import { readAt } from './read-segment.js'
-import { type RecordedJob, readBody, readHead } from './record.js'
+import type { JobSource } from './job-source.js'
+import type { RecordedJob } from './record.js'
 import type { SalvagedJob } from './salvage-jobs.js'
-import type { OpenSegment } from './view.js'
 
 const SEGMENT_BYTES = 64 * 1024 * 1024
 
@@ -21,11 +20,11 @@ export interface SalvageTarget {
   readonly nextSeq: number
 }
 
-/** Durable when it returns. `segments`: where the jobs are. */
+/** Durable when it returns. */
 export function writeSalvaged(
   { system, folder, clock, nextSeq }: SalvageTarget,
   jobs: readonly SalvagedJob[],
-  segments: readonly OpenSegment[],
+  source: JobSource,
 ): void {
   const manifest: Manifest = {
     epoch: 1,
@@ -43,7 +42,7 @@ export function writeSalvaged(
     { manifest, older: [], segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq, sealed: false },
   )
   const batch = new Batch(writer, nextSeq)
-  for (const job of jobs) batch.add(fullJob(job, readJob(system, segments, job)), job.id)
+  for (const job of jobs) batch.add(fullJob(job, source.read(job)), job.id)
   batch.write()
   writer.close()
 }
@@ -79,22 +78,6 @@ class Batch {
     this.#used = 0
     this.#count = 0
   }
-}
-
-/** The job as its newest whole record has it. Its CRC held when it was found. */
-export function readJob(system: JournalFs, segments: readonly OpenSegment[], { id, place }: SalvagedJob): RecordedJob {
-  const bytes = Buffer.alloc(place.end - place.at)
-  for (let done = 0; done < bytes.length; ) {
-    const read = readAt(system, segments[place.index]!, bytes.subarray(done), place.at + done)
-    if (read === 0) break
-    done += read
-  }
-  const head = readHead(bytes, 0, bytes.length)
-  const body = head && readBody(bytes, head)
-  if (head?.jobId !== id || (body?.type !== 'ENQ' && body?.type !== 'FULL')) {
-    throw new Error(`job ${id} was changed in ${segments[place.index]!.path} while it was salvaged`)
-  }
-  return body.job
 }
 
 function fullJob({ attempts, state, suspect, failure, runAt }: SalvagedJob, job: RecordedJob): FullJob {

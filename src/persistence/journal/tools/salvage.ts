@@ -6,10 +6,11 @@ import { StoreError } from '../../../errors.js'
 import type { QueueName } from '../../store.js'
 import { type CheckResult, checkJournal } from './check.js'
 import { ExitCode } from './exit-code.js'
-import { beginFolder, type LockFolder } from './new-folder.js'
+import { JobSource } from './job-source.js'
+import { beginFolder, giveUp, type LockFolder } from './new-folder.js'
 import { type LostJob, type SalvagedJob, SalvageJobs } from './salvage-jobs.js'
 import { type Loss, SalvageReader, type TornEnd } from './salvage-read.js'
-import { readJob, writeSalvaged } from './salvage-write.js'
+import { writeSalvaged } from './salvage-write.js'
 import { cannotCreate, cannotWrite, damaged } from './tool-error.js'
 import type { ToolFs } from './tool-fs.js'
 import { findUuid } from './uuid.js'
@@ -72,6 +73,29 @@ export function salvageJournal(options: SalvageOptions): SalvageReport {
 
 function salvageView(options: SalvageOptions, view: JournalView, uuid: Uint8Array): SalvageReport {
   const { system, to, clock, lock } = options
+  const { jobs, source, nextSeq, ...found } = findJobs(system, view, uuid)
+  const target = beginFolder(system, to, lock)
+  try {
+    writeSalvaged({ system, folder: target.path, clock, nextSeq }, jobs, source)
+    // The check needs as much memory again.
+    jobs.length = 0
+    const check = checkJournal({ system, folder: target.path, clock, user: undefined })
+    if (check.damaged) throw damaged(target.path, 'the disk does not keep what was written', check.findings)
+    target.finish()
+    return { check: { ...check, folder: to }, ...found }
+  } catch (error) {
+    giveUp(target, error)
+    throw error instanceof StoreError ? error : cannotWrite(to, error)
+  }
+}
+
+interface Found extends Omit<SalvageReport, 'check'> {
+  readonly jobs: SalvagedJob[]
+  readonly source: JobSource
+  readonly nextSeq: number
+}
+
+function findJobs(system: ToolFs, view: JournalView, uuid: Uint8Array): Found {
   const losses: Loss[] = []
   const known = new SalvageJobs()
   const reader = new SalvageReader(system, view, uuid, {
@@ -82,23 +106,12 @@ function salvageView(options: SalvageOptions, view: JournalView, uuid: Uint8Arra
   })
   const { nextSeq, torn } = reader.read()
   const jobs = known.end()
-  const highestId = jobs.at(-1)?.id ?? 0
-  const target = beginFolder(system, to, lock)
-  let check: CheckResult
-  try {
-    const next = Math.max(nextSeq, highestId + 1)
-    writeSalvaged({ system, folder: target.path, clock, nextSeq: next }, jobs, reader.segments)
-    check = checkJournal({ system, folder: target.path, clock, user: undefined })
-    if (check.damaged) throw damaged(target.path, 'the disk does not keep what was written', check.findings)
-    target.finish()
-  } catch (error) {
-    target.abandon()
-    throw error instanceof StoreError ? error : cannotWrite(to, error)
-  }
-  const named = (fate: SalvagedJob['fate']) =>
-    jobs.filter((job) => job.fate === fate).map((job) => nameOf(system, reader, job))
+  const source = new JobSource(system, reader.segments)
+  const named = (fate: SalvagedJob['fate']) => jobs.filter((job) => job.fate === fate).map((job) => name(source, job))
   return {
-    check: { ...check, folder: to },
+    jobs,
+    source,
+    nextSeq: Math.max(nextSeq, (jobs.at(-1)?.id ?? 0) + 1),
     losses,
     lostJobs: known.lost(),
     mayRunAgain: named('doubtful'),
@@ -108,7 +121,7 @@ function salvageView(options: SalvageOptions, view: JournalView, uuid: Uint8Arra
   }
 }
 
-function nameOf(system: ToolFs, reader: SalvageReader, job: SalvagedJob): NamedJob {
-  const { worker, workerKey, method, jobKey } = readJob(system, reader.segments, job)
+function name(source: JobSource, job: SalvagedJob): NamedJob {
+  const { worker, workerKey, method, jobKey } = source.read(job)
   return { id: job.id, worker, workerKey, method, jobKey }
 }

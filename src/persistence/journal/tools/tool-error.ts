@@ -24,6 +24,13 @@ export function cannotWrite(folder: string, cause: unknown): StoreError {
   })
 }
 
+/** What a tool was writing is incomplete, and is still there. `cause`: why it failed, and why it cannot be removed. */
+export function cannotRemove(folder: string, cause: AggregateError): StoreError {
+  const [why, whyNot] = cause.errors.map((error) => (error instanceof Error ? error.message : String(error)))
+  const message = `${why}. What was written is left in ${folder}, because it cannot be removed: ${whyNot}: remove it by hand`
+  return new StoreError('STORE_FAILED', message, { exitCode: ExitCode.io, details: { folder }, cause })
+}
+
 /** `consequence`: what therefore was not done. */
 export function damaged(folder: string, consequence: string, findings: readonly Finding[]): StoreError {
   const places = findings.filter(({ severity }) => severity === 'damage')

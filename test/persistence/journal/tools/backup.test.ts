@@ -270,6 +270,21 @@ for (const place of ['a new folder', 'an empty folder'] as const) {
   })
 }
 
+t.test('what cannot be removed after an error is named', async (t) => {
+  const system = ToolFakeFs.of(await busyJournal())
+  system.before = (call, path) => {
+    const failing = (call === 'sync' && path.includes('MANIFEST')) || call === 'remove'
+    if (failing) throw systemError('EIO', path)
+  }
+  t.match(
+    failure(() => backup(system)),
+    {
+      exitCode: 74,
+      message: /^EIO: .*MANIFEST.*is left in \/backup\.partial, because it cannot be removed: EIO.*by hand$/,
+    },
+  )
+})
+
 t.test('a folder that somebody else fills at the moment is in use', async (t) => {
   const system = ToolFakeFs.of(await busyJournal())
   const taken = Object.assign(new Error('in use'), { code: 'STORE_LOCKED' })
