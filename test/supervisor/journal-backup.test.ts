@@ -45,7 +45,8 @@ class Enqueuer {
   /** The keys of which it has said this so far. A line without its end is not said yet. */
   keys(what: 'enqueued' | 'finishing'): Set<string> {
     const lines = readFileSync(this.#said, 'utf8').split('\n').slice(0, -1)
-    return new Set(lines.filter((line) => line.startsWith(what)).map((line) => line.slice(what.length + 1)))
+    const words = lines.map((line) => line.split(' '))
+    return new Set(words.filter(([said]) => said === what).map(([, key]) => key!))
   }
 
   async until(enqueued: number): Promise<Set<string>> {
