@@ -167,10 +167,13 @@ export class ConfigurationError extends OffstageError {
  * The job store refused. `code`: `STORE_FULL` (no room: nothing was stored), `STORE_LOCKED` (another
  * process has the folder), `JOURNAL_CORRUPT` (refuse to open; the offset is in the message),
  * `STORE_FAILED` (the disk failed: what was pending has an unknown outcome), `STORE_CLOSED`, `STORE_DISABLED` (the
- * server runs without a durable queue).
+ * server runs without a durable queue). From the journal's tools also `NO_JOURNAL` and `CANNOT_CREATE` (a folder).
  */
 export class StoreError extends OffstageError {
-  /** Exit status of the supervisor when this error ends it (sysexits.h): 65 data, 74 input/output, 75 locked. */
+  /**
+   * Exit status of the program that this error ends (sysexits.h): 65 data, 66 no input, 73 cannot create,
+   * 74 input/output, 75 locked.
+   */
   readonly exitCode: number
   constructor(code: string, message: string, facts: ErrorFacts & { exitCode?: number } = {}) {
     super(code, message, facts)
