@@ -1,34 +1,54 @@
 /**
- * What the supervisor may know of a host at any moment, also when its thread is blocked or gone: a few words
- * of shared memory, written by the host alone.
+ * What the supervisor may know of a host at any moment, also when it is blocked or gone: a few words of memory
+ * that outlives the host, written by the host alone.
  *
  * | bytes | type | meaning                                                                            |
  * |-------|------|------------------------------------------------------------------------------------|
  * | 0     | i32  | TURN frames that were taken from the queue, in the order of arrival; wraps around  |
  * | 8     | f64  | recent mean milliseconds between the ends of turns while there was work; 0 unknown |
+ *
+ * Where the words are is another matter: threads share memory, processes share a file (hosts/gauge-file.ts).
  */
 export const GAUGE_BYTES = 16
 
 /** How fast the mean follows: each measurement counts this much. */
 const WEIGHT = 0.25
 
+/** The words of one gauge, as one side sees them. */
+export interface GaugeMemory {
+  readonly buffer: ArrayBufferLike
+  /** For the host: what it has written is known from now on, whatever happens to it next. */
+  publish(): void
+  /** For the supervisor: the words become what the host last published. */
+  refresh(): void
+}
+
+/** Threads of one process: each store is seen at once, and stays when the thread is gone. */
+export function sharedMemory(buffer: SharedArrayBuffer): GaugeMemory {
+  return { buffer, publish: nothing, refresh: nothing }
+}
+
 export class Gauge {
+  readonly #memory: GaugeMemory
   readonly #words: Int32Array
   readonly #mean: Float64Array
   #taken = 0
 
-  constructor(memory: SharedArrayBuffer) {
-    this.#words = new Int32Array(memory, 0, 2)
-    this.#mean = new Float64Array(memory, 8, 1)
+  constructor(memory: GaugeMemory) {
+    this.#memory = memory
+    this.#words = new Int32Array(memory.buffer, 0, 2)
+    this.#mean = new Float64Array(memory.buffer, 8, 1)
   }
 
   /** For the supervisor. */
   get taken(): number {
+    this.#memory.refresh()
     return Atomics.load(this.#words, 0)
   }
 
   /** For the supervisor. */
   get meanTurn(): number {
+    this.#memory.refresh()
     return this.#mean[0]!
   }
 
@@ -36,6 +56,7 @@ export class Gauge {
   take(): void {
     this.#taken = (this.#taken + 1) | 0
     Atomics.store(this.#words, 0, this.#taken)
+    this.#memory.publish()
   }
 
   /** For the host: so many milliseconds of work ended so many turns. */
@@ -43,5 +64,10 @@ export class Gauge {
     const sample = milliseconds / turns
     const mean = this.#mean[0]!
     this.#mean[0] = mean === 0 ? sample : mean + (sample - mean) * WEIGHT
+    this.#memory.publish()
   }
+}
+
+function nothing(): void {
+  // Shared memory needs no help.
 }

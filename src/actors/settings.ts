@@ -4,7 +4,8 @@
  */
 import { ConfigurationError } from '../errors.js'
 
-export type HostKind = 'thread' | 'inline'
+export const HOST_KINDS = ['thread', 'process', 'inline'] as const
+export type HostKind = (typeof HOST_KINDS)[number]
 
 export interface WorkerSettings {
   /** The name that clients use; by default the file's name without its ending. */
@@ -20,7 +21,7 @@ export interface WorkerSettings {
   restartPeriod: number
   /** Messages that may wait or be in work; more are refused as overloaded. */
   mailboxLimit: number
-  /** MiB of JavaScript heap for a thread; 0: Node's own limit. */
+  /** MiB of JavaScript heap for a thread or process; 0: Node's own limit. */
   memoryLimit: number
 }
 
@@ -60,8 +61,8 @@ const RULES: readonly Rule[] = [
   {
     key: 'host',
     fallback: 'thread',
-    allowed: `'thread' or 'inline'`,
-    check: (value) => value === 'thread' || value === 'inline',
+    allowed: `'thread', 'process' or 'inline'`,
+    check: (value) => HOST_KINDS.some((kind) => kind === value),
   },
   { key: 'maxRestarts', fallback: 5, ...wholeNumber(0, 1_000_000) },
   {

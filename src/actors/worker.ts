@@ -32,7 +32,7 @@ export class MetaWorker {
   static noAutoLoad?: boolean
   /** Messages that may be in work at a time (default 1). */
   static concurrency?: number
-  /** `'thread'` (default): a thread of its own; `'inline'`: in the supervisor's own thread. */
+  /** `'thread'` (default) or `'process'`: one of its own; `'inline'`: in the supervisor's own thread. */
   static host?: string
   /** More failures than this (default 5) within `restartPeriod` stop the worker as failed. */
   static maxRestarts?: number
@@ -40,7 +40,7 @@ export class MetaWorker {
   static restartPeriod?: number
   /** Messages that may wait or be in work (default 10,000); more are refused with `Overloaded`. */
   static mailboxLimit?: number
-  /** MiB of JavaScript heap for the thread; running out of it ends the thread. Default: Node's own limit. */
+  /** MiB of JavaScript heap for its thread or process; running out of it ends that. Default: Node's own limit. */
   static memoryLimit?: number
 
   readonly #context: WorkerContext

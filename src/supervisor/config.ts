@@ -6,6 +6,7 @@
 import { delimiter, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
+import { HOST_KINDS, type HostKind } from '../actors/settings.js'
 import { ConfigurationError } from '../errors.js'
 import { describe, type Environment, findConfigFile, readConfigFile } from './config-file.js'
 import { type Cron, parseCron } from './cron.js'
@@ -15,7 +16,7 @@ import { environmentVariable, SETTING_NAMES, SETTINGS, type SettingName, type Se
 export interface WorkerOverrides {
   no_auto_load?: boolean | undefined
   concurrency?: number | undefined
-  host?: 'thread' | 'inline' | undefined
+  host?: HostKind | undefined
   max_restarts?: number | undefined
   restart_period?: number | undefined
   mailbox_limit?: number | undefined
@@ -54,7 +55,7 @@ export interface ConfigSources {
 const overridesSchema = z.strictObject({
   no_auto_load: z.boolean().optional(),
   concurrency: z.int().min(1).max(10_000).optional(),
-  host: z.enum(['thread', 'inline']).optional(),
+  host: z.enum(HOST_KINDS).optional(),
   max_restarts: z.int().min(0).max(1_000_000).optional(),
   restart_period: z.number().positive().optional(),
   mailbox_limit: z.int().min(1).max(1_000_000).optional(),

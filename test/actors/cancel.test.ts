@@ -22,7 +22,7 @@ async function until(r: Rig, heard: string): Promise<void> {
   while (!r.heard.includes(heard)) await new Promise((done) => setImmediate(done))
 }
 
-for (const host of ['thread', 'inline'] as const) {
+for (const host of ['thread', 'process', 'inline'] as const) {
   const start = (t: Parameters<typeof rig>[0]) => rig(t, SOURCE, { overrides: { host } })
 
   t.test(`cancel in a host of kind ${host}`, async (t) => {

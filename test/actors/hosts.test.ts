@@ -2,7 +2,7 @@
 import t from 'tap'
 import { callBody, loadable, rig, workerSource } from './support.js'
 
-for (const host of ['thread', 'inline'] as const) {
+for (const host of ['thread', 'process', 'inline'] as const) {
   const make = (t: Parameters<typeof rig>[0], body: string, statics = '', before = '') =>
     rig(t, workerSource(`static host = '${host}'\n${statics}\n${body}`, before))
 

@@ -129,7 +129,7 @@ const BAD_FILES: Record<string, [source: string, message: RegExp, cause?: object
   'process.exit at import': ['process.exit(4)', /host of w ended.*code 4/],
   'a concurrency of 0': [workerSource('static concurrency = 0'), /static concurrency is 0.*whole number from 1/],
   'a concurrency that is text': [workerSource(`static concurrency = '2'`), /static concurrency is "2"/],
-  'an unknown host': [workerSource(`static host = 'moon'`), /static host is "moon".*'thread' or 'inline'/],
+  'an unknown host': [workerSource(`static host = 'moon'`), /static host is "moon".*'thread', 'process' or 'inline'/],
   'a name with a space': [workerSource(`static workerName = 'a b'`), /static workerName is "a b".*letters/],
   'an empty name': [workerSource(`static workerName = ''`), /static workerName is ""/],
   'noAutoLoad that is a number': [workerSource('static noAutoLoad = 1'), /noAutoLoad is 1.*true or false/],
@@ -217,7 +217,7 @@ t.test('a worker file in a folder without node_modules finds the running install
   t.teardown(() => rm(dir, { recursive: true }))
   const file = join(dir, 'far_worker.mjs')
   await writeFile(file, workerSource('hello(n) { return [n, this.workerName] }'))
-  for (const host of ['thread', 'inline'] as const) {
+  for (const host of ['thread', 'process', 'inline'] as const) {
     const r: Rig = await rig(t, '', { file, overrides: { host } })
     t.same(await r.call('hello', { arg: host }), [host, 'far_worker'])
   }

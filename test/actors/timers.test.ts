@@ -2,7 +2,7 @@
 import t from 'tap'
 import { rig, workerSource } from './support.js'
 
-for (const host of ['thread', 'inline'] as const) {
+for (const host of ['thread', 'process', 'inline'] as const) {
   const make = (t: Parameters<typeof rig>[0], body: string) => rig(t, workerSource(`static host = '${host}'\n${body}`))
 
   t.test(`timers in a host of kind ${host}`, async (t) => {

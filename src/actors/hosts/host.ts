@@ -1,5 +1,5 @@
 /**
- * A host is a place where one actor lives: a thread, or a corner of the supervisor's own. Whatever kind it
+ * A host is a place where one actor lives: a thread, a process, or a corner of the supervisor's own. Whatever kind it
  * is, it takes batches of frames and gives batches back (messages.ts), and once it ends it says why.
  */
 import type { Gauge } from '../gauge.js'

@@ -4,7 +4,7 @@
  * the worker's stdout from the supervisor's.
  */
 import { type Clock, systemClock } from '../clock.js'
-import { GAUGE_BYTES, Gauge } from '../gauge.js'
+import { GAUGE_BYTES, Gauge, sharedMemory } from '../gauge.js'
 import { loadWorker } from '../load.js'
 import { Runtime, type RuntimeOptions } from '../runtime.js'
 import type { Host, HostEvents } from './host.js'
@@ -25,7 +25,7 @@ export interface InlineHost extends Host {
 }
 
 export function inlineHost(events: HostEvents, parts: InlineParts = ordinary): InlineHost {
-  const gauge = new Gauge(new SharedArrayBuffer(GAUGE_BYTES))
+  const gauge = new Gauge(sharedMemory(new SharedArrayBuffer(GAUGE_BYTES)))
   let ended = false
   const runtime = new Runtime({
     gauge,

@@ -1,14 +1,14 @@
 /** What runs in a worker thread: one runtime, and the port to the supervisor. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../clock.js'
-import { Gauge } from '../gauge.js'
+import { Gauge, sharedMemory } from '../gauge.js'
 import { loadWorker } from '../load.js'
 import { Runtime } from '../runtime.js'
 import { postBatch, type ThreadData } from './thread.js'
 
 const port = parentPort!
 const runtime = new Runtime({
-  gauge: new Gauge((workerData as ThreadData).gauge),
+  gauge: new Gauge(sharedMemory((workerData as ThreadData).gauge)),
   clock: systemClock,
   post: (batch) => postBatch(port, batch),
   load: ({ file, overrides }) => loadWorker(file, overrides),

@@ -3,19 +3,15 @@
  * memory in the worker ends this thread and nothing else.
  */
 
-import type { Readable } from 'node:stream'
-import { StringDecoder } from 'node:string_decoder'
 import { type TransferListItem, Worker } from 'node:worker_threads'
-import { GAUGE_BYTES, Gauge } from '../gauge.js'
+import { GAUGE_BYTES, Gauge, sharedMemory } from '../gauge.js'
 import type { Host, HostEvents, HostOptions } from './host.js'
+import { lines } from './lines.js'
 
 /** What the thread is started with. */
 export interface ThreadData {
   gauge: SharedArrayBuffer
 }
-
-/** A line of output without an end is cut here, in characters. */
-const LONGEST_LINE = 16 * 1024
 
 /** Below this many bytes, copying is cheaper than handing over the memory. */
 const TRANSFER_FROM = 1024
@@ -27,7 +23,7 @@ export class ThreadHost implements Host {
 
   constructor(options: HostOptions, events: HostEvents) {
     const memory = new SharedArrayBuffer(GAUGE_BYTES)
-    this.gauge = new Gauge(memory)
+    this.gauge = new Gauge(sharedMemory(memory))
     const data: ThreadData = { gauge: memory }
     this.#worker = new Worker(new URL('./thread-main.js', import.meta.url), {
       name: options.name,
@@ -78,26 +74,4 @@ interface Port {
 export function postBatch(port: Port, batch: Uint8Array): void {
   if (batch.byteLength < TRANSFER_FROM) port.postMessage(batch)
   else port.postMessage(batch, [batch.buffer as ArrayBuffer])
-}
-
-/** Cuts a stream into lines. The returned function gives out what is left at the end. */
-function lines(stream: Readable, line: (text: string) => void): () => void {
-  const decoder = new StringDecoder('utf8')
-  let rest = ''
-  const take = (text: string) => {
-    const pieces = (rest + text).split('\n')
-    rest = pieces.pop() ?? ''
-    for (const piece of pieces) line(piece.endsWith('\r') ? piece.slice(0, -1) : piece)
-    while (rest.length > LONGEST_LINE) {
-      line(rest.slice(0, LONGEST_LINE))
-      rest = rest.slice(LONGEST_LINE)
-    }
-  }
-  stream.on('data', (chunk: Buffer) => take(decoder.write(chunk)))
-  return () => {
-    for (let chunk: Buffer | null = stream.read(); chunk !== null; chunk = stream.read()) take(decoder.write(chunk))
-    take(decoder.end())
-    if (rest !== '') line(rest)
-    rest = ''
-  }
 }
