@@ -46,6 +46,7 @@ const PROFILE: Profile = {
   horizon: 1,
   power: 1,
   shortWrites: 0,
+  meanwhile: 0.2,
   rot: 0,
 }
 /** Of the recoveries at one place, every so many is cut off itself, after each of its calls. */
@@ -68,12 +69,12 @@ export interface Exhaustion {
   readonly problem: string | undefined
 }
 
-/** `subsets`: how many different remains at each place. */
-export async function exhaust(seed: number, subsets: number): Promise<Exhaustion> {
+/** `subsets`: how many different remains at each place; `steps`: how long the history is. */
+export async function exhaust(seed: number, subsets: number, steps = PROFILE.steps): Promise<Exhaustion> {
   const moments: Moment[] = []
   const beforeCall = (disk: SimulatedDisk, history: readonly HistoryEvent[]) =>
     moments.push({ disk: disk.copy(new Prng(0)), events: history.length })
-  const { history, violations } = await simulate(seed, { profile: PROFILE, beforeCall })
+  const { history, violations } = await simulate(seed, { profile: { ...PROFILE, steps }, beforeCall })
   if (violations[0] !== undefined) return { places: 0, powerCuts: 0, nested: 0, problem: violations[0].what }
   return new Recoveries(history, moments, subsets).run()
 }

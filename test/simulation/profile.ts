@@ -48,6 +48,8 @@ export interface Profile {
   /** How many crashes cut the power. */
   readonly power: number
   readonly shortWrites: number
+  /** How often there are more calls while the disk is busy with a sync. */
+  readonly meanwhile: number
   /** How often a bit changes by itself while the store is closed. */
   readonly rot: number
 }
@@ -75,6 +77,7 @@ export function drawProfile(random: Prng): Profile {
     horizon: random.pick([8, 30, 100, 300]),
     power: random.pick([0, 0.5, 1, 1]),
     shortWrites: random.pick([0, 0, 0.1, 0.5]),
+    meanwhile: random.pick([0, 0.1, 0.5]),
     rot: random.pick([0, 0, 0.2, 0.6]),
   }
 }

@@ -32,9 +32,9 @@ t.test('the same seed gives the same run, to every call to the disk, and another
 })
 
 t.test('a power cut after every call to the disk, and after every call of the recovery from it', async (t) => {
-  const { places, powerCuts, nested, problem } = await exhaust(1, 2)
+  const { places, powerCuts, nested, problem } = await exhaust(1, 2, 60)
   t.equal(problem, undefined)
-  t.ok(places > 100)
+  t.ok(places > 50)
   t.ok(nested > powerCuts / 2)
 })
 

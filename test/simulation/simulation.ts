@@ -92,7 +92,10 @@ class Simulation {
     })
     this.#disk.makeFolder('/data')
     this.#disk.syncFolder('/')
-    if (beforeCall !== undefined) this.#disk.before = () => beforeCall(this.#disk, this.#recorder.history)
+    this.#disk.before = (call) => {
+      beforeCall?.(this.#disk, this.#recorder.history)
+      if (call === 'sync' && this.#random.chance(this.#profile.meanwhile)) this.#meanwhile()
+    }
     this.#disk.shortWrites = this.#profile.shortWrites
   }
 
@@ -188,6 +191,14 @@ class Simulation {
           after: random.int(6),
         })
     }
+  }
+
+  /** Calls that come while the journal's thread waits for the disk: what it has written is not durable yet. */
+  #meanwhile(): void {
+    if (this.#calm || this.#disk.down) return
+    const { enqueue, bulk, dequeue, claim, finish, fail, release } = this.#profile.weights
+    const weights = { enqueue, bulk, dequeue, claim, finish, fail, release }
+    for (let left = this.#random.between(1, 3); left > 0; left--) void this.#act(this.#random.weighted(weights))
   }
 
   /** What a supervisor does when its machine, its disk or its store is gone: the next one starts. */
