@@ -116,7 +116,8 @@ export class JournalStore implements JobStore {
     const now = this.#clock()
     const results: Enqueued[] = []
     const ids: number[] = []
-    let relies = 0
+    const relies: number[] = []
+    const firstOwn = stream.nextSeq
     stream.reserve(bytes)
     for (const job of jobs) {
       const next = stream.nextSeq
@@ -124,7 +125,7 @@ export class JournalStore implements JobStore {
       const created = id === next
       results.push({ id, created })
       if (created) ids.push(id)
-      else if (id > relies && this.#queue.isStoring(id)) relies = id
+      else if (id < firstOwn && this.#queue.isStoring(id)) relies.push(id)
     }
     if (ids.length > 0) {
       this.#schedulePublish()
@@ -137,8 +138,9 @@ export class JournalStore implements JobStore {
         relies,
       })
     }
-    if (relies === 0) return Promise.resolve(results)
-    return this.#durable.add({ seq: relies, owner: this.#queue, ids, answer: results, adds: true, relies })
+    if (relies.length === 0) return Promise.resolve(results)
+    const seq = relies.reduce((latest, id) => Math.max(latest, id))
+    return this.#durable.add({ seq, owner: this.#queue, ids, answer: results, adds: true, relies })
   }
 
   async #enqueueInParts(jobs: readonly NewJob[]): Promise<Enqueued[]> {

@@ -2,6 +2,9 @@
  * Calls that wait for their records to be written or durable, in the order of their records. When the time
  * comes the events are committed and the call is answered.
  */
+import { StoreError } from '../../errors.js'
+
+const NOTHING: readonly number[] = []
 
 /** Whose events they are: the queue's, or those of the compaction. */
 interface Owner {
@@ -14,8 +17,8 @@ interface Owner {
 interface Waiter {
   /** Answered when the records up to this one are stored. */
   readonly seq: number
-  /** Another call's record that the answer relies on; 0 for none. */
-  readonly relies: number
+  /** Other calls' records that the answer relies on; none is later than `seq`. */
+  readonly relies: readonly number[]
   readonly owner: Owner
   /** The jobs whose events these are. */
   readonly ids: readonly number[]
@@ -32,7 +35,7 @@ export interface Wait<T> {
   readonly ids: readonly number[]
   readonly answer: T
   readonly adds?: boolean
-  readonly relies?: number
+  readonly relies?: readonly number[]
 }
 
 export class Waiters {
@@ -45,7 +48,7 @@ export class Waiters {
     return this.#head === this.#waiting.length
   }
 
-  add<T>({ seq, owner, ids, answer, adds = false, relies = 0 }: Wait<T>): Promise<T> {
+  add<T>({ seq, owner, ids, answer, adds = false, relies = NOTHING }: Wait<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ seq, relies, owner, ids, adds, answer, resolve, reject })
     })
@@ -56,8 +59,8 @@ export class Waiters {
     this.#storedUpTo = seq
     const waiting = this.#waiting
     while (this.#head < waiting.length) {
-      const { seq: own, relies, owner, ids, answer, resolve } = waiting[this.#head]!
-      if (own > seq || relies > seq) break
+      const { seq: own, owner, ids, answer, resolve } = waiting[this.#head]!
+      if (own > seq) break
       this.#head++
       for (const id of ids) owner.commit(id, now)
       resolve(answer as never)
@@ -74,17 +77,20 @@ export class Waiters {
     this.#waiting = []
     this.#head = 0
     for (const waiter of waiting) {
-      const later = waiter.seq > seq && (waiter.relies === 0 || waiter.relies > seq)
-      // What it waits for may be stored, and only the order has kept it here.
-      const stored = Math.max(waiter.seq, waiter.relies) <= this.#storedUpTo
-      if (later || stored || (onlyAdds && !waiter.adds)) {
+      const refused = (record: number) => record > this.#storedUpTo && record <= seq
+      const own = refused(waiter.seq)
+      if ((onlyAdds && !waiter.adds) || !(own || waiter.relies.some(refused))) {
         this.#waiting.push(waiter)
         continue
       }
-      waiter.reject(error)
-      if (waiter.seq <= seq) for (let i = waiter.ids.length - 1; i >= 0; i--) waiter.owner.abort(waiter.ids[i]!)
-      // Its own records come later and will be stored: only the answer is over.
-      else this.#waiting.push({ ...waiter, relies: 0, resolve: ignore, reject: ignore })
+      if (own || waiter.ids.length === 0) {
+        waiter.reject(error)
+        for (let i = waiter.ids.length - 1; i >= 0; i--) waiter.owner.abort(waiter.ids[i]!)
+      } else {
+        // Its own records come later and will be stored: only the answer is over.
+        waiter.reject(partlyStored(error))
+        this.#waiting.push({ ...waiter, relies: NOTHING, resolve: ignore, reject: ignore })
+      }
     }
     this.stored(this.#storedUpTo, now)
   }
@@ -106,6 +112,11 @@ export class Waiters {
       this.#head = 0
     }
   }
+}
+
+function partlyStored(cause: Error): StoreError {
+  const message = `the job that has a key of this call was not stored; others of the call may be: ${cause.message}`
+  return new StoreError('STORE_FULL', message, { executed: 'maybe', retryable: true, cause })
 }
 
 function ignore(): void {}
