@@ -140,7 +140,12 @@ export class Model {
     this.#complain(`${key} was removed, but no job with that key was waiting`, [index])
   }
 
-  #issued(index: number, call: CallRecord, { id, attempt, suspect }: IssuedJob): void {
+  #issued(index: number, call: CallRecord, { id, attempt, suspect, token }: IssuedJob): void {
+    const source = this.#timeline.wanted.get(token ?? '')
+    // An enqueue without an answer, of which this is the first sign.
+    if (!this.jobs.has(id) && source !== undefined && this.#unanswered.has(source.call))
+      this.#add(index, id, source.job)
+
     const job = this.jobs.get(id)
     // Invariants 2 and 5 tell of jobs that nobody asked for.
     if (job === undefined) return
@@ -163,6 +168,7 @@ export class Model {
   #change(index: number, id: number, change: (from: Possible, job: ModelJob) => Possible): void {
     const job = this.jobs.get(id)
     if (job === undefined) return
+    if (this.#isWanted(keyOf(job))) this.#held.add(keyOf(job))
     job.states = distinct(job.states.map((from) => change(from, job)))
     job.since = index
   }
@@ -248,16 +254,34 @@ export class Model {
     return undefined
   }
 
-  /** The jobs of one call are stored together or not at all, but for those whose key was taken. */
+  /**
+   * The jobs of one call are stored together or not at all, but for those whose key was taken; if only by the job of a
+   * call beside it, which then was refused.
+   */
   #checkWhole(index: number, appeared: ReadonlyMap<WantedJob, CallRecord>): void {
     const calls = new Set(appeared.values())
     for (const call of calls) {
       if (call.what.op !== 'enqueue') continue
       for (const wanted of call.what.jobs) {
-        if (appeared.has(wanted) || this.#held.has(keyOf(wanted))) continue
+        if (appeared.has(wanted) || this.#held.has(keyOf(wanted)) || this.#refusedBeside(call, keyOf(wanted))) continue
         this.#complain(`${keyOf(wanted)} is missing, but other jobs of the same call are there`, [call.invoked, index])
       }
     }
+  }
+
+  /** By an enqueue without an answer. */
+  #isWanted(key: string): boolean {
+    for (const { what } of this.#unanswered) {
+      if (what.op === 'enqueue' && what.jobs.some((job) => keyOf(job) === key)) return true
+    }
+    return false
+  }
+
+  #refusedBeside({ invoked, ended }: CallRecord, key: string): boolean {
+    return this.#timeline.calls.some(({ what, outcome, ...other }) => {
+      if (what.op !== 'enqueue' || outcome !== 'fail' || other.ended < invoked || other.invoked > ended) return false
+      return what.jobs.some((job) => keyOf(job) === key)
+    })
   }
 }
 
