@@ -56,9 +56,11 @@ async function runSeeds(from: number, seeds: number): Promise<void> {
     total.seeds++
     for (const key of ['crashes', 'powerCuts', 'opens', 'jobs', 'calls', 'diskCalls'] as const)
       total[key] += result[key]
-    if (result.violations.length === 0) continue
-    report(result)
-    break
+    if (result.violations.length > 0) {
+      report(result)
+      break
+    }
+    if (total.seeds % 1000 === 0) process.stderr.write(`${total.seeds} seeds, ${total.crashes} crashes so far\n`)
   }
   const seconds = (performance.now() - started) / 1000
   say(

@@ -67,6 +67,7 @@ class Simulation {
   #rot: Rot | undefined
   #failed = false
   #refused = false
+  #closing = false
   #crashes = 0
   #powerCuts = 0
   #opens = 0
@@ -195,7 +196,7 @@ class Simulation {
 
   /** Calls that come while the journal's thread waits for the disk: what it has written is not durable yet. */
   #meanwhile(): void {
-    if (this.#calm || this.#disk.down) return
+    if (this.#calm || this.#closing) return
     const { enqueue, bulk, dequeue, claim, finish, fail, release } = this.#profile.weights
     const weights = { enqueue, bulk, dequeue, claim, finish, fail, release }
     for (let left = this.#random.between(1, 3); left > 0; left--) void this.#act(this.#random.weighted(weights))
@@ -299,9 +300,12 @@ class Simulation {
 
   #close(): Promise<void> {
     const call = this.#recorder.invoke({ op: 'close' })
+    // A store that writes in a thread of its own refuses calls from here on; this one would take them until it waits.
+    this.#closing = true
     const store = this.#clients.store!
     return store.close().then(
       async () => {
+        this.#closing = false
         if (!this.#recorder.ok(call, { op: 'close' })) return
         // A clean end ends what runs, too; the next store finds everything.
         this.#clients.store = undefined
@@ -310,6 +314,7 @@ class Simulation {
         this.#decay(true)
       },
       (error: unknown) => {
+        this.#closing = false
         this.#recorder.failed(call, message(error), false)
       },
     )
