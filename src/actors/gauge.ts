@@ -11,16 +11,19 @@
  */
 export const GAUGE_BYTES = 16
 
+const TAKEN_AT = 0
+const MEAN_AT = 8
+
 /** How fast the mean follows: each measurement counts this much. */
 const WEIGHT = 0.25
 
 /** The words of one gauge, as one side sees them. */
 export interface GaugeMemory {
   readonly buffer: ArrayBufferLike
-  /** For the host: what it has written is known from now on, whatever happens to it next. */
-  publish(): void
-  /** For the supervisor: the words become what the host last published. */
-  refresh(): void
+  /** For the host: what it has written into these bytes is known from now on, whatever happens to it next. */
+  publish(start: number, end: number): void
+  /** For the supervisor: these bytes become what the host last published. */
+  refresh(start: number, end: number): void
 }
 
 /** Threads of one process: each store is seen at once, and stays when the thread is gone. */
@@ -36,19 +39,19 @@ export class Gauge {
 
   constructor(memory: GaugeMemory) {
     this.#memory = memory
-    this.#words = new Int32Array(memory.buffer, 0, 2)
-    this.#mean = new Float64Array(memory.buffer, 8, 1)
+    this.#words = new Int32Array(memory.buffer, TAKEN_AT, 1)
+    this.#mean = new Float64Array(memory.buffer, MEAN_AT, 1)
   }
 
   /** For the supervisor. */
   get taken(): number {
-    this.#memory.refresh()
+    this.#memory.refresh(TAKEN_AT, TAKEN_AT + 4)
     return Atomics.load(this.#words, 0)
   }
 
   /** For the supervisor. */
   get meanTurn(): number {
-    this.#memory.refresh()
+    this.#memory.refresh(MEAN_AT, MEAN_AT + 8)
     return this.#mean[0]!
   }
 
@@ -56,7 +59,7 @@ export class Gauge {
   take(): void {
     this.#taken = (this.#taken + 1) | 0
     Atomics.store(this.#words, 0, this.#taken)
-    this.#memory.publish()
+    this.#memory.publish(TAKEN_AT, TAKEN_AT + 4)
   }
 
   /** For the host: so many milliseconds of work ended so many turns. */
@@ -64,7 +67,7 @@ export class Gauge {
     const sample = milliseconds / turns
     const mean = this.#mean[0]!
     this.#mean[0] = mean === 0 ? sample : mean + (sample - mean) * WEIGHT
-    this.#memory.publish()
+    this.#memory.publish(MEAN_AT, MEAN_AT + 8)
   }
 }
 

@@ -46,13 +46,13 @@ export class GaugeFile implements GaugeMemory {
   }
 
   /** A reading may fall into a write: it counts once a second one says the same. */
-  refresh(): void {
+  refresh(start: number, end: number): void {
     if (!this.#open) return
-    readSync(this.fd, this.#bytes, 0, GAUGE_BYTES, 0)
+    readSync(this.fd, this.#bytes, start, end - start, start)
     for (;;) {
-      readSync(this.fd, this.#again, 0, GAUGE_BYTES, 0)
-      if (this.#again.equals(this.#bytes)) return
-      this.#again.copy(this.#bytes)
+      readSync(this.fd, this.#again, start, end - start, start)
+      if (this.#again.compare(this.#bytes, start, end, start, end) === 0) return
+      this.#again.copy(this.#bytes, start, start, end)
     }
   }
 
@@ -74,7 +74,7 @@ export class GaugeFile implements GaugeMemory {
   /** What is known now stays known. */
   close(): void {
     if (!this.#open) return
-    this.refresh()
+    this.refresh(0, GAUGE_BYTES)
     this.#open = false
     closeSync(this.fd)
   }
@@ -86,7 +86,7 @@ export function gaugeMemory(fd: number): GaugeMemory {
   const bytes = new Uint8Array(buffer)
   return {
     buffer,
-    publish: () => void writeSync(fd, bytes, 0, GAUGE_BYTES, 0),
+    publish: (start, end) => void writeSync(fd, bytes, start, end - start, start),
     refresh: () => undefined,
   }
 }
