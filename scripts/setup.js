@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-const INSTALLED = join(root, 'node_modules/.offstage-installed')
 const BUILT = join(root, 'build/.offstage-built')
 const SOURCES = ['src', 'test', 'examples', 'bench']
 const BUILD_FILES = ['tsconfig.json', 'tsconfig.base.json', 'package.json']
@@ -20,10 +19,12 @@ export function install() {
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex')
-  if (existsSync(INSTALLED) && readFileSync(INSTALLED, 'utf8') === lock) return
+  // `npm ci` empties the folder: a marker is there as long as what it stands for.
+  const installed = join(root, `node_modules/.offstage-installed-${lock.slice(0, 16)}`)
+  if (existsSync(installed)) return
   say('installing the packages (npm ci)')
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
-  writeFileSync(INSTALLED, lock)
+  writeFileSync(installed, '')
 }
 
 /** Compiles when a source file was added, changed or removed since the last time. */

@@ -8,13 +8,27 @@
 import { InvalidArgument } from '../errors.js'
 import { decodeValue, encodeValue } from '../wire/codec.js'
 
+/** Where the entries are: a Map in the worker itself; a pool thread asks its worker. */
+export interface CacheEntries {
+  readonly size: number
+  get(key: string): Uint8Array | undefined
+  set(key: string, value: Uint8Array): unknown
+  /** False when there was none. */
+  delete(key: string): boolean
+  keys(): Iterable<string>
+}
+
 export class ResultCache {
-  readonly #values = new Map<string, Uint8Array>()
+  readonly #values: CacheEntries
   readonly #changed: (key: string, value: Uint8Array | undefined) => void
 
   /** `changed` hears of every change that the worker makes; `undefined` is a removal. */
-  constructor(changed: (key: string, value: Uint8Array | undefined) => void) {
+  constructor(
+    changed: (key: string, value: Uint8Array | undefined) => void,
+    entries: CacheEntries = new Map<string, Uint8Array>(),
+  ) {
     this.#changed = changed
+    this.#values = entries
   }
 
   get size(): number {
@@ -36,7 +50,7 @@ export class ResultCache {
   }
 
   has(key: string | number): boolean {
-    return this.#values.has(keyOf(key))
+    return this.#values.get(keyOf(key)) !== undefined
   }
 
   delete(key: string | number): boolean {
@@ -47,15 +61,24 @@ export class ResultCache {
   }
 
   clear(): void {
-    const keys = [...this.#values.keys()]
-    this.#values.clear()
-    for (const key of keys) this.#changed(key, undefined)
+    for (const key of [...this.#values.keys()]) this.delete(key)
   }
 
   /** A change that comes from the supervisor, which need not be told. */
   receive(key: string, value: Uint8Array | undefined): void {
     if (value === undefined) this.#values.delete(key)
     else this.#values.set(key, value)
+  }
+
+  /** A change that code of the worker made elsewhere, in a pool thread. */
+  apply(key: string, value: Uint8Array | undefined): void {
+    this.receive(key, value)
+    this.#changed(key, value)
+  }
+
+  /** For a pool thread. */
+  get entries(): Pick<CacheEntries, 'get' | 'keys'> {
+    return this.#values
   }
 }
 

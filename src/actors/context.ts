@@ -11,7 +11,8 @@ import type { WorkerTimers } from './timers.js'
 export interface WorkerContext extends CallOwner {
   readonly cache: ResultCache
   readonly logger: WorkerLogger
-  readonly timers: WorkerTimers
+  readonly timers: Pick<WorkerTimers, 'add'>
+  readonly pool: { defer(method: string, argument?: unknown): Promise<unknown> }
   /** Of the instance: fires when it is stopped. */
   readonly signal: AbortSignal
   settle(call: Call, release: boolean): Promise<boolean>

@@ -19,6 +19,7 @@ export interface WorkerDescription {
   mailboxLimit: number
   /** MiB; 0 for Node's own limit. */
   memoryLimit: number
+  poolSize: number
 }
 
 export interface LoadedClass {

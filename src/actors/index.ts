@@ -2,4 +2,5 @@
 export type { ResultCache } from './cache.js'
 export type { Cancelable } from './clock.js'
 export type { WorkerLogger } from './logger.js'
+export type { ThreadPool } from './thread-pool.js'
 export { MetaWorker, type PersistentJob, type WorkerClass } from './worker.js'

@@ -27,6 +27,10 @@ import {
   RELEASE,
   TIMED,
 } from './messages.js'
+import { fieldsOf, fieldsSetSince } from './pool/fields.js'
+import type { MakePool } from './pool/task.js'
+import { PoolThreads } from './pool/threads.js'
+import { WorkerPool } from './pool/worker-pool.js'
 import { WorkerTimers } from './timers.js'
 import { type TurnOutput, Turns } from './turns.js'
 import type { MetaWorker } from './worker.js'
@@ -39,6 +43,8 @@ export interface RuntimeOptions {
   /** Takes a batch for the supervisor and owns it. */
   post(batch: Uint8Array): void
   load(request: LoadRequest): Promise<LoadedClass>
+  /** Where deferred calls run; by default in threads. */
+  pool?: MakePool
 }
 
 export class Runtime implements WorkerContext, TurnOutput {
@@ -47,6 +53,7 @@ export class Runtime implements WorkerContext, TurnOutput {
   readonly cache: ResultCache
   readonly logger: WorkerLogger
   readonly timers: WorkerTimers
+  readonly pool: WorkerPool
   readonly #options: RuntimeOptions
   readonly #out: Outbox
   readonly #reader: FrameReader
@@ -56,6 +63,10 @@ export class Runtime implements WorkerContext, TurnOutput {
   #class: LoadedClass | undefined
   #turns: Turns | undefined
   #instance: MetaWorker | undefined
+  /** The fields of the instance after its constructor. */
+  #fields: ReadonlyMap<string, unknown> = new Map()
+  /** Names of those that `create` has set; undefined while it runs. */
+  #unshared: string[] | undefined
   #flushDue = false
   #dead = false
 
@@ -64,8 +75,9 @@ export class Runtime implements WorkerContext, TurnOutput {
     this.#out = new Outbox(() => this.#scheduleFlush())
     this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
     this.cache = new ResultCache((key, value) => writeCacheFrame(this.#out, key, value))
-    this.logger = new WorkerLogger((line) => this.#out.frame(HostFrame.LOG, 0, 0, line))
+    this.logger = new WorkerLogger((line) => this.writeLog(line))
     this.timers = new WorkerTimers(options.clock, (name, run, ended) => this.#timerTurn(name, run, ended))
+    this.pool = new WorkerPool(this, options.pool ?? ((pool) => new PoolThreads(pool)))
   }
 
   get signal(): AbortSignal {
@@ -89,11 +101,12 @@ export class Runtime implements WorkerContext, TurnOutput {
   }
 
   /** Nothing is heard of it any more: the inline host cannot end what runs, only stop listening. */
-  kill(): void {
+  async kill(): Promise<void> {
     this.#dead = true
     this.timers.stop()
     this.#stopping.abort()
     this.#turns?.abort()
+    await this.pool.end()
   }
 
   /** Also called when the thread is about to end, so that what is done is known. */
@@ -140,6 +153,27 @@ export class Runtime implements WorkerContext, TurnOutput {
     return current
   }
 
+  writeLog(line: Uint8Array): void {
+    this.#out.frame(HostFrame.LOG, 0, 0, line)
+  }
+
+  unshared(): string[] {
+    return this.#unshared ?? fieldsSetSince(this.#fields, this.#instance!)
+  }
+
+  unheard(method: string, error: unknown): void {
+    this.logger.error(
+      { err: error },
+      `${method} of ${this.workerName} failed in the thread pool: ${describeThrown(error).message}`,
+    )
+  }
+
+  /** Neither a turn nor a deferred call waits or runs. */
+  #whenQuiet(quiet: () => void): void {
+    if (this.#turns === undefined) quiet()
+    else this.#turns.whenIdle(() => (this.pool.busy ? this.pool.whenIdle(() => this.#whenQuiet(quiet)) : quiet()))
+  }
+
   #scheduleFlush(): void {
     if (this.#flushDue || this.#turns?.working === true) return
     this.#flushDue = true
@@ -178,8 +212,8 @@ export class Runtime implements WorkerContext, TurnOutput {
       case HostFrame.STOP:
         this.timers.stop()
         this.#stopping.abort()
-        if (this.#turns === undefined) this.#out.frame(HostFrame.STOPPED, 0, 0, EMPTY_MAP)
-        else this.#turns.whenIdle(() => this.#out.frame(HostFrame.STOPPED, 0, 0, EMPTY_MAP))
+        this.pool.cancel()
+        this.#whenQuiet(() => this.#out.frame(HostFrame.STOPPED, 0, 0, EMPTY_MAP))
     }
   }
 
@@ -188,6 +222,7 @@ export class Runtime implements WorkerContext, TurnOutput {
       this.#class = await this.#options.load(request)
       this.workerName = this.#class.description.name
       this.workerKey = request.workerKey
+      this.pool.belongsTo(this.#class, request)
       this.#out.frame(HostFrame.LOADED, 0, 0, encodeValue(this.#class.description, 'description'))
     } catch (error) {
       const failure: LoadFailure = { message: error instanceof Error ? error.message : String(error) }
@@ -213,6 +248,7 @@ export class Runtime implements WorkerContext, TurnOutput {
     const { Class, methods, description } = this.#class!
     const call = task(this, 'create', () => {
       this.#instance = construct(Class, this)
+      this.#fields = fieldsOf(this.#instance)
       this.#turns = new Turns(description.concurrency, methods, this.#instance, this.#options.gauge, this)
       return this.#instance.create(data)
     })
@@ -236,6 +272,7 @@ export class Runtime implements WorkerContext, TurnOutput {
     } finally {
       call.ended = true
     }
+    this.#unshared = this.unshared()
     this.#out.frame(HostFrame.CREATED, 0, 0, EMPTY_MAP)
     this.#turns!.open = true
     this.#turns!.work()

@@ -23,6 +23,8 @@ export interface WorkerSettings {
   mailboxLimit: number
   /** MiB of JavaScript heap for a thread or process; 0: Node's own limit. */
   memoryLimit: number
+  /** The most threads of `threadPool`. */
+  poolSize: number
 }
 
 /** A mailbox numbers its messages with 20 bits. */
@@ -73,6 +75,7 @@ const RULES: readonly Rule[] = [
   },
   { key: 'mailboxLimit', fallback: 10_000, ...wholeNumber(1, MAILBOX_LIMIT) },
   { key: 'memoryLimit', fallback: 0, ...wholeNumber(0, 1_000_000) },
+  { key: 'poolSize', fallback: 20, ...wholeNumber(1, 1000) },
 ]
 
 /** `statics` is the class, whose inherited statics count; `overrides` win. Throws `ConfigurationError`. */

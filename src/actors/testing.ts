@@ -14,6 +14,7 @@ import { type InlineHost, inlineHost } from './hosts/inline.js'
 import type { Log } from './log.js'
 import type { ReplySink } from './mailbox.js'
 import type { Level } from './messages.js'
+import { besideActor } from './pool/beside.js'
 import type { TimerInfo } from './timers.js'
 import { VirtualClock } from './virtual-clock.js'
 import type { MetaWorker, WorkerClass } from './worker.js'
@@ -105,7 +106,7 @@ export class TestRun<T extends MetaWorker> {
       (_kind, _options, events) => {
         const load = async (request: { overrides: object }) =>
           describeWorker(asWorkerClass(Class), request.overrides, name)
-        this.#host = inlineHost(events, { clock: this.#clock, load })
+        this.#host = inlineHost(events, { clock: this.#clock, load, pool: () => besideActor(Class) })
         return this.#host
       },
     )

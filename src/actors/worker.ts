@@ -8,6 +8,7 @@ import type { Cancelable } from './clock.js'
 import { takeContext, type WorkerContext } from './context.js'
 import type { WorkerLogger } from './logger.js'
 import { monotonic } from './messages.js'
+import type { ThreadPool } from './thread-pool.js'
 
 /** The queued job that a method is running. */
 export interface PersistentJob {
@@ -42,6 +43,8 @@ export class MetaWorker {
   static mailboxLimit?: number
   /** MiB of JavaScript heap for its thread or process; running out of it ends that. Default: Node's own limit. */
   static memoryLimit?: number
+  /** The most threads (default 20) for `this.threadPool`. They start when they are needed. */
+  static poolSize?: number
 
   readonly #context: WorkerContext
 
@@ -110,6 +113,12 @@ export class MetaWorker {
   /** Runs `fn` every so many seconds, as a turn of this worker. An error in it is logged. */
   addPeriodicTimer(seconds: number, fn: () => unknown): Cancelable {
     return this.#context.timers.add(seconds, fn, true)
+  }
+
+  /** Runs methods of this class in other threads. */
+  get threadPool(): ThreadPool<this, MetaWorker> {
+    // The type says which names and arguments the class allows; the pool looks at the name again.
+    return this.#context.pool as ThreadPool<this, MetaWorker>
   }
 
   #call(): Call | undefined {

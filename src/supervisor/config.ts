@@ -21,6 +21,7 @@ export interface WorkerOverrides {
   restart_period?: number | undefined
   mailbox_limit?: number | undefined
   memory_limit?: number | undefined
+  pool_size?: number | undefined
   /** Reaches `create` when the worker is started with the supervisor. */
   data?: unknown
 }
@@ -60,6 +61,7 @@ const overridesSchema = z.strictObject({
   restart_period: z.number().positive().optional(),
   mailbox_limit: z.int().min(1).max(1_000_000).optional(),
   memory_limit: z.int().min(0).max(1_000_000).optional(),
+  pool_size: z.int().min(1).max(1000).optional(),
   data: z.unknown().optional(),
 })
 

@@ -267,7 +267,8 @@ export class Registry {
 }
 
 function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
-  const { no_auto_load, concurrency, host, max_restarts, restart_period, mailbox_limit, memory_limit } = overrides
+  const { no_auto_load, concurrency, host, max_restarts, restart_period, mailbox_limit, memory_limit, pool_size } =
+    overrides
   const settings = {
     noAutoLoad: no_auto_load,
     concurrency,
@@ -276,6 +277,7 @@ function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
     restartPeriod: restart_period,
     mailboxLimit: mailbox_limit,
     memoryLimit: memory_limit,
+    poolSize: pool_size,
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }

@@ -209,6 +209,7 @@ t.test('without statics the name is that of the file, and the defaults hold', as
     restartPeriod: 60,
     mailboxLimit: 10_000,
     memoryLimit: 0,
+    poolSize: 20,
   })
 })
 

@@ -13,6 +13,7 @@ const worker = (concurrency: number, mailboxLimit = 10_000) => ({
   restartPeriod: 60,
   mailboxLimit,
   memoryLimit: 0,
+  poolSize: 20,
 })
 
 t.test('as many as run at a time, plus five milliseconds of work, up to 512', async (t) => {

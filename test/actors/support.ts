@@ -73,6 +73,7 @@ export class Rig {
         this.heard.push(`cache ${key}`)
         if (value === undefined) this.cache.delete(key)
         else this.cache.set(key, decodeValue(value))
+        this.events.emit('heard')
       },
       onChange: () => {
         this.changes++
@@ -126,6 +127,11 @@ export class Rig {
       if (found !== undefined) return found
       await once(this.events, 'line')
     }
+  }
+
+  /** Waits until this is so: looked at again whenever the supervisor hears of something. */
+  async until(so: () => boolean): Promise<void> {
+    while (!so()) await once(this.events, 'heard')
   }
 
   /** Waits until the worker's state is this. */

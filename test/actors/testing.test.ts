@@ -169,3 +169,38 @@ t.test('two workers side by side keep their calls apart', async (t) => {
   t.equal(innerKey, null)
   t.same(inner.askResult('none'), { charged: 1 })
 })
+
+class Deferring extends MetaWorker {
+  made: number | undefined
+
+  override create(): void {
+    this.made = 3
+  }
+
+  both(n: number): Promise<unknown[]> {
+    return this.threadPool.defer('there', { n })
+  }
+
+  there({ n }: { n: number }): unknown[] {
+    this.cache.set('n', n)
+    this.logger.info('there')
+    return [n, this.jobKey, this.persistentJob?.id !== undefined]
+  }
+
+  forbidden(): Promise<number | undefined> {
+    return this.threadPool.defer('readMade')
+  }
+
+  readMade(): number | undefined {
+    return this.made
+  }
+}
+
+t.test('deferred methods run in the same thread, with the same rules', async (t) => {
+  const run = await testWorker(Deferring)
+  t.match(await run.job('both', { arg: 4, jobKey: 'k' }), { state: 'finished', value: [4, 'k', true] })
+  t.equal(run.askResult('n'), 4)
+  t.match(run.logs, [{ message: 'there', fields: { method: 'there', jobKey: 'k' } }])
+  await t.rejects(run.call('forbidden'), { message: /this\.made is not there in the pool thread that runs readMade/ })
+  await run.close()
+})

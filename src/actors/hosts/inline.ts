@@ -6,6 +6,7 @@
 import { type Clock, systemClock } from '../clock.js'
 import { GAUGE_BYTES, Gauge, sharedMemory } from '../gauge.js'
 import { loadWorker } from '../load.js'
+import type { MakePool } from '../pool/task.js'
 import { Runtime, type RuntimeOptions } from '../runtime.js'
 import type { Host, HostEvents } from './host.js'
 
@@ -13,6 +14,7 @@ import type { Host, HostEvents } from './host.js'
 export interface InlineParts {
   clock: Clock
   load: RuntimeOptions['load']
+  pool?: MakePool
 }
 
 const ordinary: InlineParts = {
@@ -26,19 +28,20 @@ export interface InlineHost extends Host {
 
 export function inlineHost(events: HostEvents, parts: InlineParts = ordinary): InlineHost {
   const gauge = new Gauge(sharedMemory(new SharedArrayBuffer(GAUGE_BYTES)))
-  let ended = false
+  let ended: Promise<void> | undefined
   const runtime = new Runtime({
     gauge,
     clock: parts.clock,
     load: parts.load,
+    ...(parts.pool === undefined ? {} : { pool: parts.pool }),
     // Not at once: as with a thread, an answer never arrives inside the call that asked.
-    post: (batch) => setImmediate(() => (ended ? undefined : events.batch(batch))),
+    post: (batch) => setImmediate(() => (ended === undefined ? events.batch(batch) : undefined)),
   })
-  const end = (reason: Error) => {
-    if (ended) return
-    ended = true
-    runtime.kill()
+  const end = (reason: Error): Promise<void> => {
+    if (ended !== undefined) return ended
+    ended = runtime.kill().then(() => new Promise((resolve) => setImmediate(resolve)))
     setImmediate(() => events.exit(reason))
+    return ended
   }
   return {
     gauge,
@@ -47,12 +50,11 @@ export function inlineHost(events: HostEvents, parts: InlineParts = ordinary): I
       try {
         runtime.receive(batch)
       } catch (error) {
-        end(error instanceof Error ? error : new Error(String(error)))
+        void end(error instanceof Error ? error : new Error(String(error)))
       }
     },
     end() {
-      end(new Error('ended by the supervisor'))
-      return new Promise((resolve) => setImmediate(resolve))
+      return end(new Error('ended by the supervisor'))
     },
   }
 }
