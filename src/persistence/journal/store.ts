@@ -285,6 +285,8 @@ export class JournalStore implements JobStore {
   readonly #publish = (): void => {
     if (!this.#publishing) return
     this.#publishing = false
+    // Nobody would answer what compaction waits for, and `close` would wait for it, too.
+    if (this.#failure !== undefined) return
     this.#compact()
     this.#stream.publish()
     this.#published = this.#stream.position
