@@ -49,7 +49,7 @@ const PROFILE: Profile = {
   meanwhile: 0.2,
   rot: 0,
 }
-/** Of the recoveries at one place, every so many is cut off itself, after each of its calls. */
+/** Of all recoveries, every so many is cut off itself, after each of its calls. */
 const EVERY = 20
 /** Remains of each of those. */
 const NESTED = 3
@@ -111,7 +111,7 @@ class Recoveries {
       for (let subset = 0; subset < this.#subsets; subset++) {
         const within: SimulatedDisk[] = []
         const disk = this.#cut(moment.disk, subset)
-        if (subset % EVERY === 0) disk.before = () => within.push(disk.copy(new Prng(0)))
+        if ((place + subset) % EVERY === 0) disk.before = () => within.push(disk.copy(new Prng(0)))
         const problem = await judge(time, disk, before, 1)
         if (problem !== undefined) return `before call ${place + 1} of the history, remains ${subset}: ${problem}`
         for (const [step, halfway] of within.entries()) {

@@ -89,12 +89,17 @@ function report({ seed, violations, history }: RunResult): void {
   say(`replay it with: npm run simulate -- --seed ${seed}`)
 }
 
-/** What no invariant sees: an exception that nobody catches. */
+/** Node's exit code when nothing is left to happen and something is still awaited. */
+const UNSETTLED = 13
+
+/** What no invariant sees: an exception that nobody catches, or a call that nobody answers. */
 function watch(seed: number): void {
-  process.removeAllListeners('uncaughtExceptionMonitor')
-  process.on('uncaughtExceptionMonitor', () =>
-    say(`seed ${seed} threw; replay it with: npm run simulate -- --seed ${seed}`),
-  )
+  const replay = `replay it with: npm run simulate -- --seed ${seed}`
+  process.removeAllListeners('uncaughtExceptionMonitor').removeAllListeners('exit')
+  process.on('uncaughtExceptionMonitor', () => say(`seed ${seed} threw; ${replay}`))
+  process.on('exit', (code) => {
+    if (code === UNSETTLED) say(`seed ${seed} waits for ever, for the store to open or to close; ${replay}`)
+  })
 }
 
 function number(name: string, text: string): number {
