@@ -1,5 +1,6 @@
 /** What an actor says when it cannot do what it was asked. */
 import { ConfigurationError, RemoteWorkerError, WorkerCrashed, WorkerStopped } from '../errors.js'
+import { type Message, originOf } from './message.js'
 import type { LoadFailure } from './messages.js'
 import type { RefusedMethod } from './methods.js'
 
@@ -26,4 +27,12 @@ export function loadError({ message, cause }: LoadFailure): ConfigurationError {
   if (cause.code !== undefined) Object.assign(thrown, { code: cause.code })
   if (cause.stack !== undefined) thrown.stack = cause.stack
   return new ConfigurationError(message, { cause: thrown })
+}
+
+/** Why a host is ended: `grace` in milliseconds. */
+export function ignoredError(message: Message, grace: number): Error {
+  const { method, jobKey } = originOf(message)
+  const which = jobKey === '' ? method : `${method} (job key ${JSON.stringify(jobKey)})`
+  const what = message.cancelled ? 'it was cancelled' : 'its deadline'
+  return new Error(`${which} went on for ${grace} ms after ${what} and did not heed its signal`)
 }

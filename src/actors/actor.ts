@@ -6,18 +6,22 @@ import { basename, extname } from 'node:path'
 import { createActor } from 'xstate'
 import { ConfigurationError, type OffstageError, type WorkerStopped } from '../errors.js'
 import { decodeFailure } from '../wire/failure.js'
-import { hostEnded, loadError, noMethod, stoppedError } from './actor-errors.js'
+import { hostEnded, ignoredError, loadError, noMethod, stoppedError } from './actor-errors.js'
 import type { ActorOptions, WorkerInfo } from './actor-options.js'
 import { Alarm } from './alarm.js'
 import { type Clock, systemClock } from './clock.js'
 import type { WorkerDescription } from './description.js'
+import { NO_PROGRESS } from './gauge.js'
 import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
 import { launchHost } from './hosts/launch.js'
 import { lifecycle, machineClock, stateOf } from './lifecycle.js'
+import { limitsOf } from './limits.js'
 import type { Log } from './log.js'
-import { Mailbox, type ReplySink } from './mailbox.js'
+import { Mailbox } from './mailbox.js'
+import { type Message, originOf } from './message.js'
 import { type LogLine, monotonic } from './messages.js'
+import type { ReplySink } from './reply.js'
 import { freePlaces, roomFor } from './room.js'
 import type { HostKind } from './settings.js'
 
@@ -37,6 +41,7 @@ export class Actor {
   #link: HostLink | undefined
   #description: WorkerDescription | undefined
   #methods: ReadonlySet<string> = new Set()
+  #limits: ReadonlyMap<string, number> = new Map()
   #mailbox = new Mailbox(0)
   #loading: Waiter<WorkerDescription> | undefined
   #starting: Waiter<void> | undefined
@@ -56,7 +61,10 @@ export class Actor {
     this.#launch = launch
     this.#clock = options.clock ?? systemClock
     this.#deadlines = new Alarm(this.#clock, () => {
-      this.#mailbox.expire(monotonic(), this.#link?.taken ?? 0, (index) => this.#link?.cancel(index, true))
+      const link = this.#link
+      const told = (index: number) => link?.cancel(index, true)
+      const ignoring = this.#mailbox.expire(monotonic(), link?.progress ?? NO_PROGRESS, told)
+      if (ignoring !== undefined) this.#ignored(ignoring)
       return this.#mailbox.earliestDeadline
     })
     this.#machine = createActor(lifecycle.provide({ actions: { launch: () => this.#startHost() } }), {
@@ -105,7 +113,7 @@ export class Actor {
     if (this.#over || this.#stopping !== undefined) throw this.#stoppedBecause(false)
     if (!this.#methods.has(method)) throw noMethod(this.#name, method, this.#description?.refused ?? [])
     const deadline = timeout < 0 ? 0 : monotonic() + timeout
-    const id = this.#mailbox.add(body, deadline, sink, tag)
+    const id = this.#mailbox.add(body, deadline, sink, tag, this.#limits.get(method))
     if (deadline > 0) this.#deadlines.by(deadline)
     this.#wake()
     return id
@@ -114,7 +122,9 @@ export class Actor {
   /** The message ends with CANCELLED, or with what it came to when that was faster. */
   cancel(id: number): void {
     const index = this.#mailbox.cancel(id)
-    if (index !== undefined) this.#link?.cancel(index, false)
+    if (index === undefined) return
+    this.#link?.cancel(index, false)
+    this.#deadlines.by(this.#mailbox.earliestDeadline)
   }
 
   /** Tells the worker of a cache entry that was changed from outside; undefined removes it. */
@@ -209,8 +219,9 @@ export class Actor {
       return
     }
     this.#methods = new Set(description.methods)
+    this.#limits = limitsOf(description)
     if (this.#loading !== undefined) {
-      this.#mailbox = new Mailbox(description.mailboxLimit)
+      this.#mailbox = new Mailbox(description.mailboxLimit, description.grace)
       this.#loading.resolve(description)
       this.#loading = undefined
     }
@@ -234,6 +245,21 @@ export class Actor {
     this.#starting?.resolve()
     this.#starting = undefined
     this.#wake()
+  }
+
+  /** A method runs on beyond its grace: that costs the host, but for one that nobody can end. */
+  #ignored(message: Message): void {
+    const error = ignoredError(message, this.#description!.grace)
+    const link = this.#link
+    if (link?.kind !== 'inline') {
+      link?.kill(error)
+      return
+    }
+    this.#mailbox.excuse(message)
+    this.#options.log.warn(
+      { ...this.#fields(), ...originOf(message) },
+      `${error.message}; worker ${this.#name} is inline, so nothing can end it`,
+    )
   }
 
   /** The class could not be loaded, `create` failed, or the host has ended. */
@@ -310,6 +336,7 @@ export class Actor {
     if (link === undefined) return
     if (link.mailbox !== undefined) {
       for (let message = this.#mailbox.send(); message !== undefined; message = this.#mailbox.send()) link.turn(message)
+      this.#deadlines.by(this.#mailbox.earliestDeadline)
     }
     link.flush()
   }

@@ -40,7 +40,7 @@ export class Call {
   #controller: AbortController | undefined
 
   /**
-   * `corr` is the message's number, `bytes` from `start` to `end` its envelope and argument. `deadline` is a
+   * `corr` is the message's number, or a `Task`; `bytes` from `start` to `end` its envelope and argument. `deadline` is a
    * time of `monotonic()`, 0 for none. A turn that is not a message has `task`, which is what to run.
    */
   constructor(
@@ -49,7 +49,7 @@ export class Call {
     public bytes: Buffer,
     readonly start: number,
     readonly end: number,
-    readonly deadline: number,
+    public deadline: number,
     readonly task?: () => unknown,
   ) {}
 
@@ -82,9 +82,9 @@ export class Call {
   }
 }
 
-/** A turn that is not a message: `create`, a timer. */
-export function task(owner: CallOwner, name: string, run: () => unknown): Call {
-  const call = new Call(owner, 0, NOTHING, 0, 0, 0, run)
+/** A turn that is not a message; `kind` is a `Task`. */
+export function task(owner: CallOwner, kind: number, name: string, run: () => unknown): Call {
+  const call = new Call(owner, kind, NOTHING, 0, 0, 0, run)
   call.method = name
   return call
 }

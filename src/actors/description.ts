@@ -20,6 +20,12 @@ export interface WorkerDescription {
   /** MiB; 0 for Node's own limit. */
   memoryLimit: number
   poolSize: number
+  /** Milliseconds that a method may run; 0 for any. */
+  timeout: number
+  /** The same for single methods, in place of `timeout`. */
+  timeouts: Record<string, number>
+  /** Milliseconds until a method that ignores its signal costs the host; 0 for never. */
+  grace: number
 }
 
 export interface LoadedClass {
@@ -37,6 +43,13 @@ export function describeWorker(
   const settings = settingsOf(Class, overrides, fallbackName)
   const { methods, refused } = methodTable(Class.prototype, MetaWorker.prototype)
   const { workerName: name, noAutoLoad, ...rest } = settings
+  for (const method of Object.keys(settings.timeouts)) {
+    if (methods.has(method)) continue
+    throw new ConfigurationError(
+      `timeouts has ${JSON.stringify(method)}, which clients cannot call; methods are: ${[...methods.keys()].join(', ') || 'none'}`,
+      { details: { key: 'timeouts' } },
+    )
+  }
   return {
     Class,
     methods,

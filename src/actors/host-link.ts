@@ -7,11 +7,12 @@ import { FrameReader, HEADER_BYTES, writeHeader } from '../wire/frame.js'
 import { Outbox } from '../wire/outbox.js'
 import { readCacheFrame, writeCacheFrame } from './cache-frame.js'
 import type { WorkerDescription } from './description.js'
+import type { Progress } from './gauge.js'
 import type { Host, HostOptions, Launch } from './hosts/host.js'
-import type { Mailbox, Message } from './mailbox.js'
+import type { Mailbox } from './mailbox.js'
+import type { Message } from './message.js'
 import {
   DEADLINE_BYTES,
-  EARLY,
   HostFrame,
   LAST_HOST_FRAME,
   type LoadFailure,
@@ -28,6 +29,9 @@ const EMPTY_MAP = Uint8Array.of(0xa0)
 const UNDEFINED = Uint8Array.of(0xf7)
 const YES = Uint8Array.of(1)
 const NO = Uint8Array.of(0)
+
+/** Milliseconds until a host that was killed counts as gone. */
+const KILLED_WITHIN = 2_000
 
 export interface LinkEvents {
   /** Something is to be sent: call `flush` before this event-loop turn ends. */
@@ -56,6 +60,7 @@ export class HostLink {
   /** Where answers to messages go; set once the class is known. */
   mailbox: Mailbox | undefined
   #over = false
+  #killed: Error | undefined
 
   constructor(launch: Launch, kind: HostKind, options: HostOptions, events: LinkEvents) {
     this.kind = kind
@@ -66,12 +71,12 @@ export class HostLink {
     this.#host = launch(kind, options, {
       batch: (batch) => this.#receive(batch),
       line: (stream, text) => events.output(stream, text),
-      exit: (reason) => {
-        if (this.#over) return
-        this.#over = true
-        events.exit(reason)
-      },
+      exit: (reason) => this.#exited(reason),
     })
+  }
+
+  get progress(): Progress {
+    return this.#host.gauge.look()
   }
 
   /** Messages that the host has taken from its queue, modulo 2^32. */
@@ -128,6 +133,21 @@ export class HostLink {
     return this.#host.end()
   }
 
+  /** Ends the host for this reason, and hears until then what it still has to say. */
+  kill(reason: Error): void {
+    if (this.#killed !== undefined) return
+    this.#killed = reason
+    // A thread inside native code ends only when that returns; the worker does not wait for it.
+    const tooLong = setTimeout(() => this.#exited(reason), KILLED_WITHIN)
+    void this.#host.end().then(() => clearTimeout(tooLong))
+  }
+
+  #exited(reason: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#events.exit(this.#killed ?? reason)
+  }
+
   #receive(batch: Uint8Array): void {
     if (this.#over) return
     this.#reader.push(Buffer.from(batch.buffer as ArrayBuffer, batch.byteOffset, batch.byteLength))
@@ -140,7 +160,7 @@ export class HostLink {
         this.mailbox?.result(corr, bytes, start, end)
         return
       case HostFrame.FAILED:
-        this.mailbox?.failed(corr, (flags & EARLY) !== 0, bytes, start, end)
+        this.mailbox?.failed(corr, bytes, start, end)
         return
       case HostFrame.ENDED:
         this.mailbox?.ended(corr)
@@ -168,6 +188,9 @@ export class HostLink {
         return
       case HostFrame.CREATE_FAILED:
         this.#events.createFailed(bytes.subarray(start, end))
+        return
+      case HostFrame.TOLD:
+        this.mailbox?.told(corr)
         return
       case HostFrame.STOPPED:
         this.#events.stopped()

@@ -4,54 +4,34 @@
  * A message waits, then is sent ahead to the host (within a window), then has an outcome. Records are reused;
  * a message's number on the host's channel is the index of its record, its id also counts the record's uses.
  */
-import { Cancelled, DeadlineExceeded, type OffstageError, Overloaded, WorkerCrashed } from '../errors.js'
-import { encodeFailure } from '../wire/failure.js'
-
-/** Where answers go: one object per connection or dispatcher; `tag` says which message. */
-export interface ReplySink {
-  /** The value in CBOR; the bytes are valid only during the call. */
-  result(tag: number, bytes: Buffer, start: number, end: number): void
-  /** The body of an ERROR; the bytes are valid only during the call. */
-  failed(tag: number, bytes: Buffer, start: number, end: number): void
-  /** A queued job's method called `finish()` or `release()` of `this.persistentJob`. */
-  settle(tag: number, how: 'finish' | 'release', done: (current: boolean) => void): void
-}
+import { type OffstageError, Overloaded, WorkerCrashed } from '../errors.js'
+import { type Progress, WINDOW_MESSAGES } from './gauge.js'
+import {
+  ANSWERED,
+  append,
+  FREE,
+  insertAfter,
+  listHead,
+  type Message,
+  NOTHING,
+  originOf,
+  record,
+  SENT,
+  unlink,
+  WAITING,
+} from './message.js'
+import { monotonic } from './messages.js'
+import { late, notStarted, overdue, type ReplySink, reply } from './reply.js'
 
 /** What is sent ahead of its turn, so that the host need not wait for the supervisor between turns. */
-const WINDOW_MESSAGES = 1024
 const WINDOW_BYTES = 1024 * 1024
 
 /** Ids are `use × ID_STEP + index`. */
 const ID_STEP = 1_048_576
 
-const NOTHING = Buffer.alloc(0)
-
-const FREE = 0
-const WAITING = 1
-const SENT = 2
-/** Sent, and the caller has its answer; the host has yet to say that the turn is over. */
-const ANSWERED = 3
-
-/** One record; also the head of a list of them, which is a ring. */
-export interface Message {
-  readonly index: number
-  id: number
-  body: Buffer
-  /** A time of `monotonic()`; 0 for none. */
-  deadline: number
-  sink: ReplySink | undefined
-  tag: number
-  state: number
-  /** How many were sent to this host before it, modulo 2^32. */
-  sequence: number
-  /** The caller does not want it any more, and the host has been told. */
-  cancelled: boolean
-  previous: Message
-  next: Message
-}
-
 export class Mailbox {
   readonly #limit: number
+  readonly #grace: number
   readonly #records: Message[] = []
   readonly #free: number[] = []
   readonly #waiting = listHead()
@@ -60,11 +40,13 @@ export class Mailbox {
   #inFlight = 0
   #inFlightBytes = 0
   #sentSoFar = 0
-  /** No message has a deadline before this: a lower bound, made exact by `expire`. */
+  /** Until then `expire` has nothing to do: a lower bound, made exact by it. */
   earliestDeadline = Number.POSITIVE_INFINITY
 
-  constructor(limit: number) {
+  /** `grace`: milliseconds that a method gets to end once it was told to; 0 for any. */
+  constructor(limit: number, grace = 0) {
     this.#limit = limit
+    this.#grace = grace
   }
 
   /** Messages without an outcome. */
@@ -78,7 +60,7 @@ export class Mailbox {
   }
 
   /** Returns the id. Throws `Overloaded`. */
-  add(body: Buffer, deadline: number, sink: ReplySink, tag: number): number {
+  add(body: Buffer, deadline: number, sink: ReplySink, tag: number, limit = 0): number {
     if (this.#size >= this.#limit) {
       throw new Overloaded(`the mailbox is full: ${this.#size} messages wait or run`, {
         details: { mailboxLimit: this.#limit },
@@ -88,14 +70,17 @@ export class Mailbox {
     const message = index === undefined ? this.#newRecord() : this.#records[index]!
     message.id += ID_STEP
     message.body = body
+    message.since = monotonic()
     message.deadline = deadline
+    message.limit = limit
     message.sink = sink
     message.tag = tag
     message.state = WAITING
     message.cancelled = false
+    message.graceFrom = 0
     append(this.#waiting, message)
     this.#size++
-    if (deadline > 0 && deadline < this.earliestDeadline) this.earliestDeadline = deadline
+    if (deadline > 0) this.#lookAt(deadline)
     return message.id
   }
 
@@ -112,6 +97,7 @@ export class Mailbox {
     this.#sentSoFar = (this.#sentSoFar + 1) | 0
     this.#inFlight++
     this.#inFlightBytes += message.body.length
+    if (message.limit > 0) this.#lookAt(monotonic() + message.limit)
     return message
   }
 
@@ -123,13 +109,11 @@ export class Mailbox {
     if (state === SENT) sink!.result(tag, bytes, start, end)
   }
 
-  /** `early`: the turn still runs. */
-  failed(index: number, early: boolean, bytes: Buffer, start: number, end: number): void {
+  failed(index: number, bytes: Buffer, start: number, end: number): void {
     const message = this.#records[index]
     if (message === undefined || message.state < SENT) return
     const { sink, tag, state } = message
-    if (early) message.state = ANSWERED
-    else this.#release(message)
+    this.#release(message)
     if (state === SENT) sink!.failed(tag, bytes, start, end)
   }
 
@@ -144,6 +128,12 @@ export class Mailbox {
     else done(false)
   }
 
+  /** The host has told the method, if that runs, to end: only now can it be expected to. */
+  told(index: number): void {
+    const message = this.#records[index]
+    if (message !== undefined && message.state >= SENT && message.graceFrom > 0) message.graceFrom = monotonic()
+  }
+
   /** A message that waits is answered at once. Returns the index of one that the host must be told of. */
   cancel(id: number): number | undefined {
     const message = this.#records[id % ID_STEP]
@@ -151,36 +141,81 @@ export class Mailbox {
     if (message.state === WAITING) this.#answer(message, notStarted())
     if (message.state !== SENT) return undefined
     message.cancelled = true
+    this.#tell(message, monotonic())
     return message.index
   }
 
   /**
-   * Deals with messages whose deadline has passed. `taken` is the gauge's count: the host looks at the clock
-   * after it has counted a message, so one that is not counted by now will never start, and its caller may
-   * know. Calls `cancel` for those that the host has.
+   * Deals with messages whose deadline has passed. The host looks at the clock after it has counted a message as
+   * taken, so one that is not counted by now will never start, and its caller may know. Calls `tell` for those
+   * that the host has. Returns one that was told to end and has not, within its grace.
    */
-  expire(now: number, taken: number, cancel: (index: number) => void): void {
-    const late = (): OffstageError => new DeadlineExceeded('the deadline of the call passed before its turn came')
-    let earliest = Number.POSITIVE_INFINITY
-    for (const list of [this.#waiting, this.#sent]) {
-      for (let message = list.next; message !== list; ) {
-        const next = message.next
-        if (message.deadline === 0) {
-          // It has all the time it wants.
-        } else if (message.deadline > now) earliest = Math.min(earliest, message.deadline)
-        else if (message.state === WAITING) this.#answer(message, late())
-        else if (message.state === SENT) {
-          message.deadline = 0
-          cancel(message.index)
-          if (((taken - message.sequence) | 0) <= 0) {
-            message.state = ANSWERED
-            reply(message.sink!, message.tag, encodeFailure(late()))
-          }
-        }
-        message = next
-      }
+  expire(now: number, progress: Progress, tell: (index: number) => void): Message | undefined {
+    this.earliestDeadline = Number.POSITIVE_INFINITY
+    for (let message = this.#waiting.next; message !== this.#waiting; ) {
+      const { next, deadline } = message
+      if (deadline > now) this.#lookAt(deadline)
+      else if (deadline > 0) this.#answer(message, late())
+      message = next
     }
-    this.earliestDeadline = earliest
+    let ignoring: Message | undefined
+    for (let message = this.#sent.next; message !== this.#sent; ) {
+      const { next } = message
+      if (message.state === SENT) this.#expireSent(message, now, progress, tell)
+      if (message.graceFrom > 0 && this.#ignores(message, now, progress)) ignoring ??= message
+      message = next
+    }
+    return ignoring
+  }
+
+  /** Nothing can be done about a message that `expire` returned. */
+  excuse(message: Message): void {
+    message.graceFrom = Number.POSITIVE_INFINITY
+  }
+
+  #expireSent(message: Message, now: number, progress: Progress, tell: (index: number) => void): void {
+    const { deadline, limit } = message
+    const started = ((progress.taken - message.sequence) | 0) > 0
+    const over = limit === 0 ? Number.POSITIVE_INFINITY : (started ? progress.takenAt(message.sequence) : now) + limit
+    const due = deadline === 0 ? over : Math.min(deadline, over)
+    if (due > now) {
+      this.#lookAt(due)
+      return
+    }
+    message.deadline = 0
+    message.limit = 0
+    this.#tell(message, now)
+    tell(message.index)
+    if (started && message.sink!.queued === true) return
+    message.state = ANSWERED
+    const error = started ? overdue(originOf(message).method, over <= now ? limit : 0) : late()
+    reply(message.sink!, message.tag, error)
+  }
+
+  #tell(message: Message, now: number): void {
+    if (message.graceFrom === 0) message.graceFrom = now
+    if (this.#grace > 0) this.#lookAt(now + this.#grace)
+  }
+
+  /** Its method, having been told to end, runs beyond its grace, and not for want of its turn on the thread. */
+  #ignores(message: Message, now: number, progress: Progress): boolean {
+    const grace = this.#grace
+    if (grace === 0) return false
+    const due = message.graceFrom + grace
+    const started = ((progress.taken - message.sequence) | 0) > 0
+    const { running, runningSince } = progress
+    if (due > now) this.#lookAt(due)
+    else if (started && (running === 0 || running === message.index + 1 || runningSince > now - grace / 2)) return true
+    else {
+      // It has not started, or another blocks the thread, for which it must not be blamed.
+      message.graceFrom = now
+      this.#lookAt(now + grace)
+    }
+    return false
+  }
+
+  #lookAt(time: number): void {
+    if (time < this.earliestDeadline) this.earliestDeadline = time
   }
 
   /**
@@ -235,7 +270,7 @@ export class Mailbox {
   #answer(message: Message, error: OffstageError): void {
     const { sink, tag } = message
     this.#remove(message)
-    reply(sink!, tag, encodeFailure(error))
+    reply(sink!, tag, error)
   }
 
   /** A message that the host had is over. */
@@ -259,50 +294,4 @@ export class Mailbox {
     this.#records.push(message)
     return message
   }
-}
-
-function notStarted(): OffstageError {
-  return new Cancelled('the call was cancelled before its turn came')
-}
-
-function reply(sink: ReplySink, tag: number, error: Uint8Array): void {
-  const bytes = Buffer.from(error.buffer as ArrayBuffer, error.byteOffset, error.byteLength)
-  sink.failed(tag, bytes, 0, bytes.length)
-}
-
-function record(index: number): Message {
-  const message = {
-    index,
-    id: index,
-    body: NOTHING,
-    deadline: 0,
-    sink: undefined,
-    tag: 0,
-    state: FREE,
-    sequence: 0,
-    cancelled: false,
-  } as unknown as Message
-  message.previous = message
-  message.next = message
-  return message
-}
-
-function listHead(): Message {
-  return record(-1)
-}
-
-function append(list: Message, message: Message): void {
-  insertAfter(list.previous, message)
-}
-
-function insertAfter(before: Message, message: Message): void {
-  message.previous = before
-  message.next = before.next
-  before.next.previous = message
-  before.next = message
-}
-
-function unlink(message: Message): void {
-  message.previous.next = message.next
-  message.next.previous = message.previous
 }

@@ -16,13 +16,14 @@
  * | 41   | CREATED       | supervisor | 0       | `a0`                                                          |
  * | 42   | CREATE_FAILED | supervisor | 0       | body of an ERROR                                              |
  * | 43   | RESULT        | supervisor | message | the method's value in CBOR                                    |
- * | 44   | FAILED        | supervisor | message | body of an ERROR; flag EARLY: the turn still runs             |
- * | 45   | ENDED         | supervisor | message | `a0`: a turn whose answer went out EARLY has ended            |
+ * | 44   | FAILED        | supervisor | message | body of an ERROR                                              |
+ * | 45   | ENDED         | supervisor | message | `a0`: a turn whose caller was answered at its deadline is over |
  * | 46   | SETTLE        | supervisor | message | u32 token; flag RELEASE: put the job back, else it is done    |
  * | 47   | LOG           | supervisor | 0       | CBOR `LogLine`                                                |
  * | 48   | STOPPED       | supervisor | 0       | `a0`                                                          |
+ * | 49   | TOLD          | supervisor | message | `a0`: a method that runs has been told of its CANCEL          |
  *
- * Every TURN gets one RESULT or FAILED, or a FAILED with EARLY and later ENDED. Deadlines are milliseconds of
+ * Every TURN gets one RESULT, FAILED or ENDED. Deadlines are milliseconds of
  * `monotonic()`, one clock for all threads and processes of a machine.
  */
 import type { RemoteFailure } from '../errors.js'
@@ -46,14 +47,14 @@ export const HostFrame = {
   SETTLE: 46,
   LOG: 47,
   STOPPED: 48,
+  TOLD: 49,
 } as const
 
-export const LAST_HOST_FRAME = 48
+export const LAST_HOST_FRAME = 49
 
 /** Flags, one meaning per frame type. */
 export const TIMED = 1
 export const OVERDUE = 1
-export const EARLY = 1
 export const RELEASE = 1
 
 export const DEADLINE_BYTES = 8

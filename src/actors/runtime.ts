@@ -13,16 +13,16 @@ import { Call, calls, task } from './call.js'
 import type { Clock } from './clock.js'
 import { construct, type WorkerContext } from './context.js'
 import type { LoadedClass } from './description.js'
-import type { Gauge } from './gauge.js'
+import { type Gauge, Task } from './gauge.js'
 import { WorkerLogger } from './logger.js'
 import {
   DEADLINE_BYTES,
-  EARLY,
   HostFrame,
   LAST_HOST_FRAME,
   type LoadFailure,
   type LoadRequest,
   MAX_HOST_BODY,
+  monotonic,
   OVERDUE,
   RELEASE,
   TIMED,
@@ -76,7 +76,7 @@ export class Runtime implements WorkerContext, TurnOutput {
     this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
     this.cache = new ResultCache((key, value) => writeCacheFrame(this.#out, key, value))
     this.logger = new WorkerLogger((line) => this.writeLog(line))
-    this.timers = new WorkerTimers(options.clock, (name, run, ended) => this.#timerTurn(name, run, ended))
+    this.timers = new WorkerTimers(options.clock, (periodic, run, ended) => this.#timerTurn(periodic, run, ended))
     this.pool = new WorkerPool(this, options.pool ?? ((pool) => new PoolThreads(pool)))
   }
 
@@ -122,14 +122,18 @@ export class Runtime implements WorkerContext, TurnOutput {
     } catch (error) {
       const what = error instanceof Error ? error.message : String(error)
       const facts = { executed: 'yes', details: { method: call.method } } as const
-      this.failed(call, new RemoteWorkerError('RESULT_NOT_ENCODABLE', `${call.method} returned: ${what}`, facts), false)
+      this.failed(call, new RemoteWorkerError('RESULT_NOT_ENCODABLE', `${call.method} returned: ${what}`, facts))
       return
     }
     this.#out.frame(HostFrame.RESULT, 0, call.corr, bytes)
   }
 
-  failed(call: Call, error: OffstageError, early: boolean): void {
-    this.#out.frame(HostFrame.FAILED, early ? EARLY : 0, call.corr, encodeFailure(error))
+  failed(call: Call, error: OffstageError): void {
+    this.#out.frame(HostFrame.FAILED, 0, call.corr, encodeFailure(error))
+  }
+
+  told(call: Call): void {
+    this.#out.frame(HostFrame.TOLD, 0, call.corr, EMPTY_MAP)
   }
 
   ended(call: Call, thrown: unknown): void {
@@ -246,14 +250,18 @@ export class Runtime implements WorkerContext, TurnOutput {
 
   async #create(data: unknown): Promise<void> {
     const { Class, methods, description } = this.#class!
-    const call = task(this, 'create', () => {
+    const { gauge } = this.#options
+    const call = task(this, Task.CREATE, 'create', () => {
       this.#instance = construct(Class, this)
       this.#fields = fieldsOf(this.#instance)
-      this.#turns = new Turns(description.concurrency, methods, this.#instance, this.#options.gauge, this)
+      this.#turns = new Turns(description, methods, this.#instance, gauge, this)
       return this.#instance.create(data)
     })
+    gauge.begin(Task.CREATE, monotonic())
     try {
-      await calls.run(call, call.task!)
+      const created = calls.run(call, call.task!)
+      gauge.beat(monotonic())
+      await created
     } catch (thrown) {
       const remote = describeThrown(thrown)
       this.#out.frame(
@@ -270,6 +278,7 @@ export class Runtime implements WorkerContext, TurnOutput {
       )
       return
     } finally {
+      gauge.beat(monotonic())
       call.ended = true
     }
     this.#unshared = this.unshared()
@@ -278,13 +287,13 @@ export class Runtime implements WorkerContext, TurnOutput {
     this.#turns!.work()
   }
 
-  #timerTurn(name: string, run: () => unknown, ended: () => void): void {
+  #timerTurn(periodic: boolean, run: () => unknown, ended: () => void): void {
     const turns = this.#turns
     if (turns === undefined) {
       ended()
       return
     }
-    const call = task(this, name, run)
+    const call = task(this, periodic ? Task.PERIODIC_TIMER : Task.TIMER, periodic ? 'periodic timer' : 'timer', run)
     call.whenEnded = ended
     turns.add(call)
     turns.work()

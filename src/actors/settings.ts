@@ -25,6 +25,12 @@ export interface WorkerSettings {
   memoryLimit: number
   /** The most threads of `threadPool`. */
   poolSize: number
+  /** Milliseconds that a method may run; 0: any. */
+  timeout: number
+  /** The same for single methods, in place of `timeout`. */
+  timeouts: Record<string, number>
+  /** Milliseconds that a method gets to end once its signal has fired, before its host is ended; 0: any. */
+  grace: number
 }
 
 /** A mailbox numbers its messages with 20 bits. */
@@ -32,7 +38,7 @@ const MAILBOX_LIMIT = 1_000_000
 
 interface Rule {
   readonly key: keyof WorkerSettings
-  readonly fallback: string | number | boolean
+  readonly fallback: string | number | boolean | Record<string, number>
   readonly allowed: string
   readonly check: (value: unknown) => boolean
 }
@@ -42,6 +48,15 @@ function wholeNumber(least: number, most: number): Pick<Rule, 'allowed' | 'check
     allowed: `a whole number from ${least} to ${most}`,
     check: (value) => typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most,
   }
+}
+
+function isMilliseconds(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && Number.isFinite(value)
+}
+
+const MILLISECONDS: Pick<Rule, 'allowed' | 'check'> = {
+  allowed: 'a number of milliseconds from 0, which stands for no limit',
+  check: isMilliseconds,
 }
 
 const NAME = /^[\p{L}\p{N}_][\p{L}\p{N}_.:-]{0,127}$/u
@@ -76,6 +91,18 @@ const RULES: readonly Rule[] = [
   { key: 'mailboxLimit', fallback: 10_000, ...wholeNumber(1, MAILBOX_LIMIT) },
   { key: 'memoryLimit', fallback: 0, ...wholeNumber(0, 1_000_000) },
   { key: 'poolSize', fallback: 20, ...wholeNumber(1, 1000) },
+  { key: 'timeout', fallback: 0, ...MILLISECONDS },
+  {
+    key: 'timeouts',
+    fallback: {},
+    allowed: 'an object with a number of milliseconds (0 for no limit) for each of some methods',
+    check: (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      !Array.isArray(value) &&
+      Object.values(value).every(isMilliseconds),
+  },
+  { key: 'grace', fallback: 5_000, ...MILLISECONDS },
 ]
 
 /** `statics` is the class, whose inherited statics count; `overrides` win. Throws `ConfigurationError`. */

@@ -12,9 +12,9 @@ import { Actor } from './actor.js'
 import { asWorkerClass, describeWorker } from './description.js'
 import { type InlineHost, inlineHost } from './hosts/inline.js'
 import type { Log } from './log.js'
-import type { ReplySink } from './mailbox.js'
 import type { Level } from './messages.js'
 import { besideActor } from './pool/beside.js'
+import type { ReplySink } from './reply.js'
 import type { TimerInfo } from './timers.js'
 import { VirtualClock } from './virtual-clock.js'
 import type { MetaWorker, WorkerClass } from './worker.js'
@@ -167,7 +167,7 @@ export class TestRun<T extends MetaWorker> {
       const tag = ++this.#lastTag
       const body = callBody(method, options, jobId, attempt)
       try {
-        const id = this.#actor.send(body, method, options.timeout ?? -1, this.#sink, tag)
+        const id = this.#actor.send(body, method, options.timeout ?? -1, jobId === 0 ? this.#sink : this.#jobSink, tag)
         const cancel = () => this.#actor.cancel(id)
         signal?.addEventListener('abort', cancel)
         this.#waiting.set(tag, {
@@ -192,6 +192,8 @@ export class TestRun<T extends MetaWorker> {
       done(waiting !== undefined)
     },
   }
+
+  readonly #jobSink: ReplySink = { ...this.#sink, queued: true }
 
   #answer(tag: number, outcome: { value?: unknown; error?: OffstageError }): void {
     const waiting = this.#waiting.get(tag)

@@ -11,7 +11,7 @@ export interface TimerInfo {
   readonly periodic: boolean
 }
 
-type Enqueue = (name: string, run: () => unknown, ended: () => void) => void
+type Enqueue = (periodic: boolean, run: () => unknown, ended: () => void) => void
 
 interface Entry extends TimerInfo {
   readonly fn: () => unknown
@@ -81,7 +81,7 @@ export class WorkerTimers {
     if (entry.busy) return
     entry.busy = true
     const run = () => (this.#stopped || (entry.periodic && !this.#entries.has(entry)) ? undefined : entry.fn())
-    this.#enqueue(entry.periodic ? 'periodic timer' : 'timer', run, () => {
+    this.#enqueue(entry.periodic, run, () => {
       entry.busy = false
     })
   }

@@ -11,8 +11,10 @@ import { decodeValue } from '../wire/codec.js'
 import { readEnvelope } from '../wire/envelope.js'
 import { describeThrown } from '../wire/failure.js'
 import { BY_CALLER, BY_DEADLINE, type Call, calls } from './call.js'
+import type { WorkerDescription } from './description.js'
 import { Fifo } from './fifo.js'
 import type { Gauge } from './gauge.js'
+import { limitsOf } from './limits.js'
 import { monotonic } from './messages.js'
 import type { Method } from './methods.js'
 
@@ -21,8 +23,10 @@ const SLICE_MS = 1
 /** Where answers go. */
 export interface TurnOutput {
   result(call: Call, value: unknown): void
-  failed(call: Call, error: OffstageError, early: boolean): void
-  /** The turn of a call that was answered early, or of a task, has ended. */
+  failed(call: Call, error: OffstageError): void
+  /** A call that runs was told to end. */
+  told(call: Call): void
+  /** The turn of a call that the supervisor has answered, or of a task, has ended. */
   ended(call: Call, thrown: unknown): void
   /** Sends what is there now: a slice is over. */
   flush(): void
@@ -34,6 +38,7 @@ export class Turns {
   /** Inside `work`, which ends with a flush. */
   working = false
   readonly #concurrency: number
+  readonly #limits: ReadonlyMap<string, number>
   readonly #methods: ReadonlyMap<string, Method>
   readonly #instance: object
   readonly #gauge: Gauge
@@ -47,16 +52,19 @@ export class Turns {
   #sliceEnd = 0
   #markedAt = 0
   #completed = 0
+  /** The worker's code was called since the gauge was brought up to date. */
+  #called = false
   #whenIdle: (() => void)[] = []
 
   constructor(
-    concurrency: number,
+    worker: WorkerDescription,
     methods: ReadonlyMap<string, Method>,
     instance: object,
     gauge: Gauge,
     output: TurnOutput,
   ) {
-    this.#concurrency = concurrency
+    this.#concurrency = worker.concurrency
+    this.#limits = limitsOf(worker)
     this.#methods = methods
     this.#instance = instance
     this.#gauge = gauge
@@ -83,14 +91,15 @@ export class Turns {
     const running = this.#pending.get(corr)
     if (running !== undefined) {
       running.cancel(why)
-      // The caller of a queued job's method is the queue: it must not hear of an end before there is one.
-      if (overdue && running.jobId === 0) this.#fail(running, overdueError(running.method, 'maybe'), true)
+      // The supervisor has answered it, unless the caller is the queue, which must not hear of an end before there is one.
+      if (overdue && running.jobId === 0) running.answered = true
+      this.#output.told(running)
       return
     }
     const waiting = this.#queue.find((call) => call.corr === corr && call.task === undefined)
     if (waiting === undefined || waiting.answered) return
     waiting.cancel(why)
-    this.#fail(waiting, this.#refusal(waiting), false)
+    this.#fail(waiting, this.#refusal(waiting))
   }
 
   /** Tells every running call that its time is over. */
@@ -121,20 +130,23 @@ export class Turns {
   }
 
   #start(call: Call): void {
+    const now = monotonic()
     if (call.task === undefined) {
-      this.#gauge.take()
+      this.#gauge.take(call.corr, now, this.#limits.size > 0)
       if (call.answered) return
       if (call.deadline > 0 && monotonic() >= call.deadline) {
         call.cancel(BY_DEADLINE)
-        this.#fail(call, this.#refusal(call), false)
+        this.#fail(call, this.#refusal(call))
         return
       }
     }
+    if (call.task !== undefined) this.#gauge.begin(call.corr, now)
+    this.#called = true
     this.#running++
     let value: unknown
     let later: boolean
     try {
-      value = call.task === undefined ? this.#invoke(call) : calls.run(call, call.task)
+      value = call.task === undefined ? this.#invoke(call, now) : calls.run(call, call.task)
       later = isThenable(value)
     } catch (thrown) {
       this.#rejected(call, thrown)
@@ -153,7 +165,7 @@ export class Turns {
     )
   }
 
-  #invoke(call: Call): unknown {
+  #invoke(call: Call, now: number): unknown {
     const { bytes, end } = call
     const envelope = readEnvelope(bytes, call.start, end)
     call.method = envelope.method
@@ -175,6 +187,8 @@ export class Turns {
         )
       }
     }
+    const limit = this.#limits.get(envelope.method) ?? 0
+    if (limit > 0) call.deadline = call.deadline === 0 ? now + limit : Math.min(call.deadline, now + limit)
     call.dropBytes()
     call.called = true
     return calls.run(call, apply, method, this.#instance, argument)
@@ -202,8 +216,8 @@ export class Turns {
     this.#end(call)
     if (call.task !== undefined) this.#output.ended(call, thrown ?? new Error(`${call.method} failed with ${thrown}`))
     else if (call.answered) this.#output.ended(call, undefined)
-    else if (!call.called) this.#fail(call, thrown as OffstageError, false)
-    else this.#fail(call, this.#failure(call, thrown), false)
+    else if (!call.called) this.#fail(call, thrown as OffstageError)
+    else this.#fail(call, this.#failure(call, thrown))
   }
 
   #end(call: Call): void {
@@ -212,10 +226,10 @@ export class Turns {
     this.#completed++
   }
 
-  #fail(call: Call, error: OffstageError, early: boolean): void {
+  #fail(call: Call, error: OffstageError): void {
     if (call.answered) return
     call.answered = true
-    this.#output.failed(call, error, early)
+    this.#output.failed(call, error)
   }
 
   /** What the caller hears of a method that threw: when it was told to stop, that is why. */
@@ -249,11 +263,12 @@ export class Turns {
 
   /** Brings the gauge up to date: two readings of the clock for a whole batch of turns. */
   measure(): void {
-    if (this.#completed === 0) return
+    if (!this.#called && this.#completed === 0) return
     const now = performance.now()
-    this.#gauge.measured(now - this.#markedAt, this.#completed)
-    this.#markedAt = now
+    this.#gauge.beat(monotonic(), now - this.#markedAt, this.#completed)
+    if (this.#completed > 0) this.#markedAt = now
     this.#completed = 0
+    this.#called = false
   }
 
   #checkIdle(): void {

@@ -45,6 +45,18 @@ export class MetaWorker {
   static memoryLimit?: number
   /** The most threads (default 20) for `this.threadPool`. They start when they are needed. */
   static poolSize?: number
+  /**
+   * Milliseconds that a method may run, from the start of its turn (default 0: any). Then its `signal` fires, and
+   * its caller has `DeadlineExceeded`; of the caller's own timeout and this, the one that ends first counts.
+   */
+  static timeout?: number
+  /** The same for single methods, in place of `timeout`: `{ render: 60_000 }`. */
+  static timeouts?: Record<string, number>
+  /**
+   * Milliseconds (default 5,000; 0: any) that a method gets to end once its `signal` has fired, by a deadline or by
+   * its caller. One that still runs then costs the worker its host, which is started again as after a crash.
+   */
+  static grace?: number
 
   readonly #context: WorkerContext
 

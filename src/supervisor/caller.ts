@@ -1,6 +1,6 @@
 /** Who made a call, as the service sees it: where its answer goes. `corr` is the caller's number for the call. */
 import type { Actor } from '../actors/actor.js'
-import type { ReplySink } from '../actors/mailbox.js'
+import type { ReplySink } from '../actors/reply.js'
 import type { OffstageError } from '../errors.js'
 import type { EnqueueSink } from './enqueuer.js'
 

@@ -22,6 +22,9 @@ export interface WorkerOverrides {
   mailbox_limit?: number | undefined
   memory_limit?: number | undefined
   pool_size?: number | undefined
+  timeout?: number | undefined
+  timeouts?: Record<string, number> | undefined
+  grace?: number | undefined
   /** Reaches `create` when the worker is started with the supervisor. */
   data?: unknown
 }
@@ -53,6 +56,9 @@ export interface ConfigSources {
   readonly flags?: { readonly [K in SettingName]?: unknown }
 }
 
+/** 0 stands for no limit. */
+const milliseconds = z.number().min(0)
+
 const overridesSchema = z.strictObject({
   no_auto_load: z.boolean().optional(),
   concurrency: z.int().min(1).max(10_000).optional(),
@@ -62,6 +68,9 @@ const overridesSchema = z.strictObject({
   mailbox_limit: z.int().min(1).max(1_000_000).optional(),
   memory_limit: z.int().min(0).max(1_000_000).optional(),
   pool_size: z.int().min(1).max(1000).optional(),
+  timeout: milliseconds.optional(),
+  timeouts: z.record(z.string(), milliseconds).optional(),
+  grace: milliseconds.optional(),
   data: z.unknown().optional(),
 })
 

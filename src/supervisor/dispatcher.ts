@@ -9,7 +9,7 @@
  * - what the store refuses for now (the disk is full) is tried again with each sweep, so that neither an outcome
  *   nor a queue is forgotten.
  */
-import type { ReplySink } from '../actors/mailbox.js'
+import type { ReplySink } from '../actors/reply.js'
 import { OffstageError } from '../errors.js'
 import type { Attempt, ClaimedJob, JobStore, QueueName } from '../persistence/store.js'
 import { decodeFailure } from '../wire/failure.js'
@@ -47,6 +47,7 @@ interface Lane {
 }
 
 export class Dispatcher implements ReplySink {
+  readonly queued = true
   readonly #store: JobStore
   readonly #registry: Registry
   readonly #log: Logger

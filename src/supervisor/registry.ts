@@ -269,6 +269,7 @@ export class Registry {
 function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
   const { no_auto_load, concurrency, host, max_restarts, restart_period, mailbox_limit, memory_limit, pool_size } =
     overrides
+  const { timeout, timeouts, grace } = overrides
   const settings = {
     noAutoLoad: no_auto_load,
     concurrency,
@@ -278,6 +279,9 @@ function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
     mailboxLimit: mailbox_limit,
     memoryLimit: memory_limit,
     poolSize: pool_size,
+    timeout,
+    timeouts,
+    grace,
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }

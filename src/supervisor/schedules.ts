@@ -3,7 +3,7 @@
  * left out, and says so in the log.
  */
 import { createTask, type ScheduledTask } from 'node-cron'
-import type { ReplySink } from '../actors/mailbox.js'
+import type { ReplySink } from '../actors/reply.js'
 import { ConfigurationError } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
 import { envelope, envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'

@@ -1,6 +1,6 @@
 /** Sends messages whose outcome nobody waits for: success goes nowhere, failure to the log. */
 import type { Actor } from '../actors/actor.js'
-import type { ReplySink } from '../actors/mailbox.js'
+import type { ReplySink } from '../actors/reply.js'
 import { decodeFailure } from '../wire/failure.js'
 import type { Logger } from './log.js'
 

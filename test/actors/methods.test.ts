@@ -210,6 +210,9 @@ t.test('without statics the name is that of the file, and the defaults hold', as
     mailboxLimit: 10_000,
     memoryLimit: 0,
     poolSize: 20,
+    timeout: 0,
+    timeouts: {},
+    grace: 5_000,
   })
 })
 

@@ -3,10 +3,13 @@ import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
 import { Actor } from '#offstage/actors/actor.js'
 import type { ActorOptions } from '#offstage/actors/actor-options.js'
-import type { ReplySink } from '#offstage/actors/mailbox.js'
+import type { ReplySink } from '#offstage/actors/reply.js'
 import { decodeValue, encodeValue } from '#offstage/wire/codec.js'
 import { envelope, envelopeBound, Verb, writeEnvelope } from '#offstage/wire/envelope.js'
 import { decodeFailure } from '#offstage/wire/failure.js'
+
+/** Hosts that can be ended whatever their worker does. */
+export const SEPARATE_HOSTS = ['thread', 'process'] as const
 
 export interface Line {
   level: string
@@ -99,6 +102,9 @@ export class Rig {
     },
   }
 
+  /** For queued jobs. */
+  readonly queue: ReplySink = { ...this.sink, queued: true }
+
   async run(mode: 'supervised' | 'once' = 'supervised'): Promise<this> {
     await this.actor.load()
     await this.actor.start(mode)
@@ -115,7 +121,8 @@ export class Rig {
     let id = 0
     const outcome = new Promise((resolve, reject) => {
       this.#waiting.set(tag, { resolve, reject })
-      id = this.actor.send(callBody(method, options), method, options.timeout ?? -1, this.sink, tag)
+      const sink = options.jobId === undefined ? this.sink : this.queue
+      id = this.actor.send(callBody(method, options), method, options.timeout ?? -1, sink, tag)
     })
     return { outcome, cancel: () => this.actor.cancel(id) }
   }

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { ReplySink } from '#offstage/actors/mailbox.js'
+import type { ReplySink } from '#offstage/actors/reply.js'
 import { RemoteWorkerError, StoreError } from '#offstage/errors.js'
 import { MemoryStore } from '#offstage/persistence/memory/store.js'
 import type { Attempt, NewJob, QueueName } from '#offstage/persistence/store.js'

@@ -4,6 +4,7 @@ import { Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { systemClock } from '../clock.js'
 import { Gauge } from '../gauge.js'
+import { startHeartbeat } from '../heartbeat.js'
 import { loadWorker } from '../load.js'
 import { Runtime } from '../runtime.js'
 import { BatchReader, batchHead } from './batches.js'
@@ -20,8 +21,10 @@ watchdog.unref()
 // Signals for all processes of a service reach the supervisor too, and it decides when its workers end.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
 
+const gauge = new Gauge(gaugeMemory(Fd.GAUGE))
+startHeartbeat(gauge)
 const runtime = new Runtime({
-  gauge: new Gauge(gaugeMemory(Fd.GAUGE)),
+  gauge,
   clock: systemClock,
   post: (batch) => send([batchHead(batch), batch]),
   load: ({ file, overrides }) => loadWorker(file, overrides),

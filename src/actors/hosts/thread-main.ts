@@ -2,13 +2,16 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../clock.js'
 import { Gauge, sharedMemory } from '../gauge.js'
+import { startHeartbeat } from '../heartbeat.js'
 import { loadWorker } from '../load.js'
 import { Runtime } from '../runtime.js'
 import { postBatch, type ThreadData } from './thread.js'
 
 const port = parentPort!
+const gauge = new Gauge(sharedMemory((workerData as ThreadData).gauge))
+startHeartbeat(gauge)
 const runtime = new Runtime({
-  gauge: new Gauge(sharedMemory((workerData as ThreadData).gauge)),
+  gauge,
   clock: systemClock,
   post: (batch) => postBatch(port, batch),
   load: ({ file, overrides }) => loadWorker(file, overrides),
