@@ -34,10 +34,13 @@ t.test('the supervisor sees at once what a process has counted, and still when t
   t.equal(seen.taken, 0)
   t.equal(seen.meanTurn, 0)
   for (let n = 1; n <= 300; n++) {
-    counting.take()
-    if (seen.taken !== n) t.fail(`${seen.taken} after ${n}`)
+    counting.take(7, n / 2, true)
+    const { taken, running, runningSince, takenAt } = seen.look()
+    if (taken !== n || running !== 8 || runningSince !== n / 2) t.fail(`${taken} after ${n}`)
+    if (takenAt(n - 1) !== n / 2) t.fail(`message ${n - 1} was taken at ${takenAt(n - 1)}`)
   }
-  counting.measured(30, 10)
+  counting.beat(1_000, 30, 10)
+  t.match(seen.look(), { running: 0, lastBeat: 1_000 })
   t.equal(seen.meanTurn, 3)
   t.equal(seen.taken, 300)
   file.close()
