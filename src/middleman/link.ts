@@ -68,7 +68,7 @@ export class Link implements ChannelOwner, CallOwner {
         signal?.removeEventListener('abort', onAbort)
         if (error === undefined) resolve()
         else {
-          this.#destroy(error)
+          this.#destroy()
           reject(error)
         }
       }
@@ -98,16 +98,15 @@ export class Link implements ChannelOwner, CallOwner {
 
   /** Takes no more calls, and ends when those under way are answered, at the latest after `timeout` ms. */
   async close(timeout: number): Promise<void> {
-    const error = new ConnectionError('this MiddleMan was closed', { retryable: false }, 'CLOSED')
     if (!this.#closed) {
       this.#closed = true
-      for (const call of this.#takeWaiting()) call.fail(error)
+      for (const call of this.#takeWaiting()) call.fail(closed(call))
       this.#stopDialing()
       const channel = this.#channel
       if (channel !== undefined) this.leaving(channel, [])
     }
     if (this.#leaving.size > 0) {
-      const timer = setTimeout(() => this.#destroy(error), timeout)
+      const timer = setTimeout(() => this.#destroy(), timeout)
       await new Promise<void>((resolve) => {
         const others = this.#onDrained
         this.#onDrained = () => {
@@ -118,7 +117,7 @@ export class Link implements ChannelOwner, CallOwner {
       })
       clearTimeout(timer)
     }
-    this.#destroy(error)
+    this.#destroy()
   }
 
   ready(channel: Channel): void {
@@ -171,8 +170,7 @@ export class Link implements ChannelOwner, CallOwner {
 
   #wait(call: Call): void {
     if (this.#closed) {
-      const facts = { executed: call.executed, retryable: false }
-      call.fail(new ConnectionError('this MiddleMan was closed', facts, 'CLOSED'))
+      call.fail(closed(call))
       return
     }
     call.waitUntil = performance.now() + this.connectTimeout
@@ -287,12 +285,17 @@ export class Link implements ChannelOwner, CallOwner {
     for (const channel of this.#leaving) channel.heartbeat()
   }
 
-  #destroy(error: Error): void {
+  #destroy(): void {
     this.#closed = true
     clearInterval(this.#heartbeat)
     this.#stopDialing()
-    for (const call of this.#takeWaiting()) call.fail(error)
+    for (const call of this.#takeWaiting()) call.fail(closed(call))
     for (const channel of [...this.#leaving]) channel.destroy()
     this.#channel?.destroy()
   }
+}
+
+/** It may have been sent already, and have waited to be sent again. */
+function closed(call: Call): ConnectionError {
+  return new ConnectionError('this MiddleMan was closed', { executed: call.executed, retryable: false }, 'CLOSED')
 }

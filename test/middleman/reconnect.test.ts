@@ -317,6 +317,16 @@ t.test('close while there is no connection rejects what waits', async (t) => {
   await waiting
 })
 
+t.test('close says of a call that waits to be sent again that it may have run', async (t) => {
+  const { link, worker, server, stop } = await linked(t, () => {})
+  const sent = t.rejects(worker.enqX!({ jobKey: 'k' }), { code: 'CLOSED', executed: 'maybe' })
+  await server.calls(1)
+  await stop()
+  const unsent = t.rejects(worker.enqX!({ jobKey: 'l' }), { code: 'CLOSED', executed: 'no' })
+  await link.close(0)
+  await Promise.all([sent, unsent])
+})
+
 t.test('an open connection without calls does not keep the process, one with calls does', async (t) => {
   const held: (() => void)[] = []
   const server = await ScriptedServer.start((call) => {
