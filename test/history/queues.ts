@@ -90,10 +90,14 @@ export function notEarly(timeline: Timeline, backoff?: Backoff): Violation[] {
       }
     }
   })
-  return [...violations, ...early(timeline), ...resurrected(timeline)]
+  return [...violations, ...notStartedEarly(timeline)]
 }
 
-/** The same for starts, where no claims are recorded. */
+/** The same for starts: all that can be said where no claims are recorded. */
+export function notStartedEarly(timeline: Timeline): Violation[] {
+  return [...early(timeline), ...resurrected(timeline)]
+}
+
 function early({ history, wanted }: Timeline): Violation[] {
   const violations: Violation[] = []
   for (const [index, event] of history.entries()) {
@@ -109,13 +113,17 @@ function early({ history, wanted }: Timeline): Violation[] {
 /** A job that was there before a dequeue of its key that removed something has ended: it does not run after it. */
 function resurrected({ history, calls, created, byNumber, wanted }: Timeline): Violation[] {
   const violations: Violation[] = []
-  const removals = calls.filter(({ answer }) => answer?.op === 'dequeue' && answer.removed)
+  const removals = new Map<string, CallRecord[]>()
+  for (const call of calls) {
+    if (call.what.op !== 'dequeue' || call.answer?.op !== 'dequeue' || !call.answer.removed) continue
+    const key = keyOf({ ...call.what.queue, jobKey: call.what.jobKey })
+    removals.set(key, [...(removals.get(key) ?? []), call])
+  }
   const check = (index: number, since: number, id: number) => {
     const source = created.get(id)
     if (source === undefined) return
     const key = keyOf(wanted.get(source.token)!.job)
-    for (const { what, invoked, ended } of removals) {
-      if (what.op !== 'dequeue' || keyOf({ ...what.queue, jobKey: what.jobKey }) !== key) continue
+    for (const { invoked, ended } of removals.get(key) ?? []) {
       if (source.call.ended > invoked || since < ended) continue
       const text = `job ${id} ${key} ran after it had been dequeued`
       violations.push({ invariant: 'not early', what: text, events: [source.call.ended, ended, index] })

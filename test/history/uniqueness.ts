@@ -80,7 +80,8 @@ function linearise(unsorted: readonly Step[]): { step: Step; undecided: boolean 
 }
 
 function stepsByKey(timeline: Timeline): Map<string, Step[]> {
-  const { calls, wanted, created } = timeline
+  const { history, calls, wanted, created } = timeline
+  const opens = [...history.entries()].filter(([, { type }]) => type === 'open').map(([index]) => index)
   const byKey = new Map<string, Step[]>()
   const ids = idsByToken(timeline)
   const keyOfId = new Map<number, string>()
@@ -91,7 +92,7 @@ function stepsByKey(timeline: Timeline): Map<string, Step[]> {
   const add = (key: string | undefined, call: CallRecord, step: Omit<Step, 'from' | 'to'>) => {
     if (key === undefined) return
     const steps = byKey.get(key) ?? []
-    steps.push({ from: call.invoked, to: lastMoment(timeline, call), ...step })
+    steps.push({ from: call.invoked, to: lastMoment(opens, call), ...step })
     byKey.set(key, steps)
   }
   const leave = (id: number, call: CallRecord, optional: boolean, name: string) => {
@@ -147,11 +148,13 @@ function stepsByKey(timeline: Timeline): Map<string, Step[]> {
 
 /** A job that is claimed when the process ends can be dead when it begins again. */
 function addDeaths({ history, calls }: Timeline, byKey: Map<string, Step[]>, keyOfId: Map<number, string>): void {
+  const claims = calls.filter(({ what }) => what.op === 'claim')
+  if (claims.length === 0) return
   let last = -1
   for (const [index, event] of history.entries()) {
     if (event.type !== 'open') continue
     for (const [key, steps] of byKey) {
-      const claimed = calls.some(({ what, answer, invoked }) => {
+      const claimed = claims.some(({ what, answer, invoked }) => {
         if (what.op !== 'claim' || invoked < last || invoked > index) return false
         if (answer?.op !== 'claim') return key.startsWith(`${queueOf(what.queue)}/`)
         return answer.jobs.some((job) => (keyOfId.get(job.id) ?? keyOf(job)) === key)
@@ -176,8 +179,7 @@ function idsByToken({ history, created }: Timeline): Map<string, number> {
 }
 
 /** A call without an answer can have its effect until the process that it was sent to is replaced. */
-function lastMoment({ history }: Timeline, { ended, outcome }: CallRecord): number {
-  if (outcome === 'ok' || ended === Number.POSITIVE_INFINITY) return ended
-  const open = history.findIndex(({ type }, index) => index > ended && type === 'open')
-  return open < 0 ? Number.POSITIVE_INFINITY : open
+function lastMoment(opens: readonly number[], { ended, outcome }: CallRecord): number {
+  if (outcome === 'ok') return ended
+  return opens.find((open) => open > ended) ?? Number.POSITIVE_INFINITY
 }
