@@ -19,9 +19,14 @@ export class Load {
   readonly #middleMan: MiddleMan
   readonly #lanes: Promise<void>[]
   #stopped = false
+  #heard = () => {}
+  /** Resolves with the first answer. */
+  readonly answered = new Promise<void>((resolve) => {
+    this.#heard = resolve
+  })
 
   static async start(address: string, recorder: Recorder): Promise<Load> {
-    return new Load(await MiddleMan.connect({ client: address }), recorder)
+    return new Load(await MiddleMan.connect({ client: address, connectTimeout: 1000 }), recorder)
   }
 
   private constructor(middleMan: MiddleMan, recorder: Recorder) {
@@ -42,9 +47,9 @@ export class Load {
     while (!this.#stopped) {
       const chance = Math.random()
       if (chance < 0.07 && last !== undefined) await this.#dequeue(last)
-      else if (chance < 0.12) await this.#enqueue(Array.from({ length: IN_BULK }, uniqueJob))
+      else if (chance < 0.14) await this.#enqueue(Array.from({ length: IN_BULK }, uniqueJob))
       else {
-        last = chance < 0.2 ? sharedJob() : uniqueJob()
+        last = chance < 0.22 ? sharedJob() : uniqueJob()
         await this.#enqueue([last])
       }
     }
@@ -79,6 +84,7 @@ export class Load {
   async #answered(call: number, send: () => Promise<void>): Promise<void> {
     try {
       await send()
+      this.#heard()
     } catch (error) {
       const { executed = 'maybe', code = '' } = error as { executed?: string; code?: string }
       this.#recorder.failed(call, executed, code)

@@ -8,7 +8,7 @@ import { torture } from './torture.js'
 const USAGE = `usage: npm run torture -- [--seconds 60] [--kill-every 200] [--jobs 20000] [--keep]
 
   --seconds S      how long it is killed; then it is left alone until all jobs are done
-  --kill-every MS  mean time from the moment when it takes calls to its kill
+  --kill-every MS  mean time from its first answer to its kill
   --jobs N         goes on, up to three times as long, until so many jobs were acknowledged
   --keep           leaves the journal and the log of the runs where they are
 `

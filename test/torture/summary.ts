@@ -11,10 +11,10 @@ export function summary({ history, violations, kills, jobs }: TortureResult, sec
   const runs = new Map<number, number>()
   for (const { id } of starts) runs.set(id, (runs.get(id) ?? 0) + 1)
   const of = (invariant: string) => violations.filter((violation) => violation.invariant === invariant).length
-  const total = kills.loading + kills.recovered + kills.accepting
+  const total = Object.values(kills).reduce((sum, count) => sum + count, 0)
   const unknown = history.filter((event) => event.type === 'info').length
   const lines = [
-    `${total} kills in ${seconds.toFixed(1)} s: ${kills.accepting} while it took calls, ${kills.recovered} between recovery and that, ${kills.loading} before`,
+    `${total} kills in ${seconds.toFixed(1)} s: ${kills.working} at work, ${kills.accepting} before the first answer, ${kills.recovered} after recovery, ${kills.loading} before or in it`,
     `${jobs} jobs acknowledged, ${starts.length} runs, ${unknown} calls without an answer`,
     `lost ${of('no loss')}, invented ${of('no invention')}, overlapping ${of('no overlap')}`,
     `repeats: ${starts.length - runs.size - of('bounded repeats')} allowed, ${of('bounded repeats')} not`,

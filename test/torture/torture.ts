@@ -27,18 +27,19 @@ export interface TortureOptions {
   readonly folder: string
   /** How long it is killed. */
   readonly seconds: number
-  /** Mean time between the moment from which it takes calls and its kill, in ms. */
+  /** Mean time between the first answer of a life and its kill, in ms. */
   readonly killEvery: number
   /** It goes on, up to three times as long, until so many jobs were acknowledged. */
   readonly jobs: number
 }
 
-export type Phase = 'loading' | 'recovered' | 'accepting'
+/** `accepting`: it takes calls, and nobody has heard an answer yet. */
+type Phase = 'loading' | 'recovered' | 'accepting' | 'working'
 
 export interface TortureResult {
   readonly history: readonly HistoryEvent[]
   readonly violations: readonly Violation[]
-  /** By what the supervisor was doing: no log line yet of an open journal, of taking calls, or both. */
+  /** By what the supervisor had come to. */
   readonly kills: Readonly<Record<Phase, number>>
   /** Acknowledged as new. */
   readonly jobs: number
@@ -50,7 +51,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   writeFileSync(runs, '')
   const env = { RUNS: runs, OFFSTAGE_RETRY_DELAY: '0.05', OFFSTAGE_RETRY_MAX_DELAY: '0.2' }
   const server = { data: join(options.folder, 'data'), workers: WORKERS, env }
-  const kills = { loading: 0, recovered: 0, accepting: 0 }
+  const kills = { loading: 0, recovered: 0, accepting: 0, working: 0 }
   const started = performance.now()
   /** How long the last start took, in ms. */
   let startTime = 500
@@ -60,21 +61,28 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   }
   for (let life = 1; goesOn(); life++) {
     recorder.opened()
+    const spawned = performance.now()
     const process = Server.spawn(server)
-    if (life % STARTING === 0) await Promise.race([sleep(Math.random() * startTime), ended(process)])
-    else {
-      const spawned = performance.now()
+    const over = process.ended()
+    let load: Load | undefined
+    const work = async () => {
       const { address } = await process.line((line) => typeof line.address === 'string')
+      load = await Load.start(String(address), recorder)
+      await Promise.race([load.answered, over])
+      if (!process.running) return phaseOf(process)
       startTime = performance.now() - spawned
-      const load = await Load.start(String(address), recorder)
-      await Promise.race([sleep(2 * Math.random() * options.killEvery), ended(process)])
-      await kill(process)
-      await load.stop(0)
-      kills.accepting++
-      continue
+      await Promise.race([sleep(2 * Math.random() * options.killEvery), over])
+      return 'working' as const
     }
-    kills[process.lines.some(({ msg }) => msg === 'journal opened') ? 'recovered' : 'loading']++
+    const anywhere = async () => {
+      await sleep(Math.random() * startTime)
+      return phaseOf(process)
+    }
+    const working = work().catch(() => phaseOf(process))
+    kills[await (life % STARTING === 0 ? Promise.race([anywhere(), working]) : working)]++
     await kill(process)
+    await working
+    await load?.stop(0)
   }
   recorder.healed()
   await drain(server, runs, recorder)
@@ -88,14 +96,22 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   }
 }
 
+/** How far it has come, but for answers. */
+function phaseOf({ lines }: Server): Exclude<Phase, 'working'> {
+  if (lines.some(({ address }) => typeof address === 'string')) return 'accepting'
+  return lines.some(({ msg }) => msg === 'journal opened') ? 'recovered' : 'loading'
+}
+
 /** Lets it run until nothing happens any more, and looks at what is left. */
 async function drain(options: Parameters<typeof Server.spawn>[0], runs: string, recorder: Recorder): Promise<void> {
   for (let look = 1; ; look++) {
     recorder.opened()
     const server = await Server.start(options)
+    const over = server.ended()
     for (let size = -1; size !== statSync(runs).size; ) {
       size = statSync(runs).size
-      await Promise.race([sleep(QUIET_MS), ended(server)])
+      if (!server.running) break
+      await Promise.race([sleep(QUIET_MS), over])
     }
     const status = await server.stop()
     if (status !== 0) throw new Error(`the supervisor ended with status ${status}: ${server.errors}`)
@@ -111,10 +127,6 @@ async function jobsIn(dir: string): Promise<JobInfo[]> {
   const jobs = await store.inspect({ limit: Number.MAX_SAFE_INTEGER })
   await store.close()
   return jobs
-}
-
-async function ended(server: Server): Promise<void> {
-  await server.ended()
 }
 
 function sleep(ms: number): Promise<void> {
