@@ -15,6 +15,7 @@ import { callRows } from './rows/calls.js'
 import { drainRows } from './rows/drain.js'
 import { enqueueRows } from './rows/enqueue.js'
 import { memoryRows } from './rows/memory.js'
+import { processCallRows } from './rows/process_calls.js'
 import { restartRows } from './rows/restart.js'
 import { OPTIONS, openRun } from './run.js'
 
@@ -26,6 +27,6 @@ process.once('SIGINT', () => process.exit(130))
 
 const run = openRun(values, values.quick ? QUICK : FULL)
 const results: Result[] = []
-for (const group of [enqueueRows, drainRows, callRows, memoryRows, restartRows])
+for (const group of [enqueueRows, drainRows, callRows, processCallRows, memoryRows, restartRows])
   results.push(...(await group(run.context)))
 run.finish(results)

@@ -55,7 +55,7 @@ export async function callRows({ folder, plan, selected }: Context): Promise<Res
 }
 
 /** A call with a new argument each time, which fails unless exactly that comes back. */
-function checked(echo: (argument: string) => Promise<unknown>): () => Promise<void> {
+export function checked(echo: (argument: string) => Promise<unknown>): () => Promise<void> {
   let next = 0
   return async () => {
     const argument = argumentFor(next++)
