@@ -31,7 +31,7 @@ t.test('the same seed gives the same run, to every call to the disk, and another
   }
 })
 
-t.test('a power cut after every call to the disk, and after every call of the recovery from it', async (t) => {
+t.test('case 4: a power cut after every call to the disk, and after every call of the recovery from it', async (t) => {
   const { places, nested, problem } = await exhaust(1, 4, 60)
   t.equal(problem, undefined)
   t.ok(places > 20)
