@@ -47,3 +47,36 @@ t.test('a new journal begins beside temporary files that an earlier beginning ha
   await store.close()
   t.notOk(system.list(DIR)!.includes('RESERVE.tmp'))
 })
+
+t.test(
+  'a tail that was renamed by a process killed before it synced the folder is durable before the next job',
+  async (t) => {
+    for (let seed = 0; seed < 50; seed++) {
+      const system = disk(seed)
+      const closed = await open(system)
+      await closed.enqueue([newJob('first')])
+      await closed.close()
+      // Killed before the manifest that takes the clean end away is synced, then after the rename of the tail.
+      system.crashAt = { kind: 'sync', after: 0, moment: 'before' }
+      await t.rejects(open(system))
+      system.restart('kill')
+      system.crashAt = { kind: 'rename', after: 0, moment: 'after' }
+      await t.rejects(open(system))
+      system.restart('kill')
+      // That manifest is damaged: the clean one counts, so that the tail is not written anew.
+      const [newest] = ['MANIFEST.a', 'MANIFEST.b']
+        .map((name) => system.file(`${DIR}/${name}`))
+        .sort((a, b) => Number(b.bytes.readBigUInt64LE(8) - a.bytes.readBigUInt64LE(8)))
+      newest!.rot(30, 1)
+      const store = await open(system)
+      await store.enqueue([newJob('second')])
+      system.crash()
+      await store.close().catch(() => {})
+      system.restart('power')
+      const again = await open(system)
+      const keys = (await again.inspect({})).map((job) => job.jobKey)
+      await again.close()
+      t.same(keys, ['first', 'second'], `seed ${seed}`)
+    }
+  },
+)

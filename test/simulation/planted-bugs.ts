@@ -86,6 +86,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'the name of the folder is not synced',
-    changes: [{ file: 'journal/open.js', find: 'syncParents(system, folder);', put: '' }],
+    changes: [{ file: 'journal/open.js', find: 'syncNames(system, folder);', put: '' }],
   },
 ]

@@ -52,7 +52,7 @@ export async function openJournal(options: JournalOptions): Promise<JobStore> {
   const folder = inline ? dir : path.resolve(dir)
   const log = options.log ?? silent
   if (system.list(folder) === undefined) makeFolder(system, folder)
-  syncParents(system, folder)
+  syncNames(system, folder)
   if (!inline && options.allowNetworkFs !== true) refuseNetworkFileSystem(folder)
   const unlock = inline ? () => {} : lockFolder(folder)
   try {
@@ -101,10 +101,11 @@ function makeFolder(system: JournalFs, folder: string): void {
 }
 
 /**
- * Makes the folder's own name durable, and those above it. Every time: whoever made them may have been killed before
- * this, and a power cut would then take the folder with everything in it.
+ * Makes the names in the folder durable, and its own, and those above it. Every time: whoever made or changed them may
+ * have been killed before this, and a power cut would then take back what everything after it relies on.
  */
-function syncParents(system: JournalFs, folder: string): void {
+function syncNames(system: JournalFs, folder: string): void {
+  system.syncFolder(folder)
   for (
     let child = folder, parent = path.dirname(child);
     parent !== child;

@@ -49,12 +49,13 @@ export function recover(options: RecoveryOptions): Recovered {
   const end = new SegmentScan(options, newest, damaged.length > 0, state).read(segments)
   // Only now, when the journal is known to be whole, is anything changed.
   clearTemporary(system, folder, names)
-  clearPassed(system, folder, names, newest.firstSegment)
   const manifest = { ...newest, epoch: newest.epoch + 1, lastSegment: end.segment, clean: false }
   if (end.tail !== undefined) keepValidPrefix(options, end.tail)
   // What was read is the old file of that name.
   state.reader.closeAll()
   writeManifest(system, folder, manifest)
+  // The manifest that gave them up may have been read from memory only; now there is one on the disk.
+  clearPassed(system, folder, names, manifest.firstSegment)
   return { end: { ...end, manifest }, state }
 }
 
