@@ -1,7 +1,10 @@
 /** What the supervisor gives an actor, and what it is told about it. */
 import type { Clock } from './clock.js'
+import type { DeadLetters } from './dead-letters.js'
 import type { Log } from './log.js'
+import type { Blocked } from './loop-watch.js'
 import type { WorkerSettings } from './settings.js'
+import type { WorkerEvents } from './worker-events.js'
 
 export interface ActorOptions {
   file: string
@@ -19,6 +22,10 @@ export interface ActorOptions {
   onCache: (key: string, value: Uint8Array | undefined) => void
   /** The state or the room has changed: at most once per event-loop turn. */
   onChange: () => void
+  /** Hears what happens to it. */
+  events?: WorkerEvents
+  /** Takes the messages that it leaves when it stops. */
+  deadLetters?: DeadLetters
   random?: () => number
   clock?: Clock
 }
@@ -31,12 +38,18 @@ export interface WorkerInfo {
   state: string
   /** Messages without an outcome. */
   mailbox: number
-  /** Of these, how many the host has. */
+  /** Milliseconds since the oldest of them was accepted; 0 when there is none. */
+  oldest: number
+  /** Messages that were refused because the mailbox was full. */
+  refused: number
+  /** Of the messages, how many the host has. */
   inFlight: number
   /** How often it was started again. */
   restarts: number
   /** Milliseconds since it last began to run; 0 when it does not run. */
   uptime: number
+  /** There when the event loop of its host has not turned for some seconds. */
+  blocked?: Blocked
   /** Why it failed last. */
   failure?: string
 }

@@ -6,22 +6,21 @@ import { basename, extname } from 'node:path'
 import { createActor } from 'xstate'
 import { ConfigurationError, type OffstageError, type WorkerStopped } from '../errors.js'
 import { decodeFailure } from '../wire/failure.js'
-import { hostEnded, ignoredError, loadError, noMethod, stoppedError } from './actor-errors.js'
+import { hostEnded, loadError, noMethod, stoppedError } from './actor-errors.js'
 import type { ActorOptions, WorkerInfo } from './actor-options.js'
-import { Alarm } from './alarm.js'
 import { type Clock, systemClock } from './clock.js'
 import type { WorkerDescription } from './description.js'
-import { NO_PROGRESS } from './gauge.js'
 import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
 import { launchHost } from './hosts/launch.js'
 import { lifecycle, machineClock, stateOf } from './lifecycle.js'
 import { limitsOf } from './limits.js'
-import type { Log } from './log.js'
 import { Mailbox } from './mailbox.js'
-import { type Message, originOf } from './message.js'
-import { type LogLine, monotonic } from './messages.js'
+import { originOf } from './message.js'
+import { monotonic } from './messages.js'
+import { Overseer, type Watched } from './overseer.js'
 import type { ReplySink } from './reply.js'
+import { Reporter } from './reporter.js'
 import { freePlaces, roomFor } from './room.js'
 import type { HostKind } from './settings.js'
 
@@ -54,19 +53,16 @@ export class Actor {
   #stopSent = false
   #tickDue = false
   #changed = false
-  readonly #deadlines: Alarm
+  readonly #report: Reporter
+  readonly #overseer: Overseer
 
   constructor(options: ActorOptions, launch: Launch = launchHost) {
     this.#options = options
     this.#launch = launch
     this.#clock = options.clock ?? systemClock
-    this.#deadlines = new Alarm(this.#clock, () => {
-      const link = this.#link
-      const told = (index: number) => link?.cancel(index, true)
-      const ignoring = this.#mailbox.expire(monotonic(), link?.progress ?? NO_PROGRESS, told)
-      if (ignoring !== undefined) this.#ignored(ignoring)
-      return this.#mailbox.earliestDeadline
-    })
+    const { log, workerLog = log, events, workerKey } = options
+    this.#report = new Reporter({ log, workerLog, events, workerKey, worker: () => this.#name })
+    this.#overseer = new Overseer(() => this.#watched(), this.#report, this.#clock)
     this.#machine = createActor(lifecycle.provide({ actions: { launch: () => this.#startHost() } }), {
       input: { random: options.random ?? Math.random },
       clock: machineClock(this.#clock),
@@ -114,7 +110,7 @@ export class Actor {
     if (!this.#methods.has(method)) throw noMethod(this.#name, method, this.#description?.refused ?? [])
     const deadline = timeout < 0 ? 0 : monotonic() + timeout
     const id = this.#mailbox.add(body, deadline, sink, tag, this.#limits.get(method))
-    if (deadline > 0) this.#deadlines.by(deadline)
+    if (deadline > 0) this.#overseer.by(deadline)
     this.#wake()
     return id
   }
@@ -124,7 +120,7 @@ export class Actor {
     const index = this.#mailbox.cancel(id)
     if (index === undefined) return
     this.#link?.cancel(index, false)
-    this.#deadlines.by(this.#mailbox.earliestDeadline)
+    this.#overseer.by(this.#mailbox.earliestDeadline)
   }
 
   /** Tells the worker of a cache entry that was changed from outside; undefined removes it. */
@@ -147,14 +143,18 @@ export class Actor {
     // Idle or busy is decided now, and not on every message.
     this.#machine.send({ type: this.#mailbox.size > 0 ? 'busy' : 'idle' })
     const { value, context } = this.#machine.getSnapshot()
+    const blocked = this.#overseer.blocked()
     return {
       worker: this.#name,
       workerKey: this.#options.workerKey,
       ...stateOf(value),
       mailbox: this.#mailbox.size,
+      oldest: this.#mailbox.oldest(monotonic()),
+      refused: this.#mailbox.refused,
       inFlight: this.#mailbox.inFlight,
       restarts: context.restarts,
       uptime: this.#running ? Math.round(this.#clock.now() - context.runningSince) : 0,
+      ...(blocked === undefined ? {} : { blocked }),
       ...(context.failure === undefined ? {} : { failure: context.failure }),
     }
   }
@@ -178,10 +178,6 @@ export class Actor {
     return this.#stopping
   }
 
-  get #workerLog(): Log {
-    return this.#options.workerLog ?? this.#options.log
-  }
-
   get #name(): string {
     return this.#description?.name ?? basename(this.#options.file, extname(this.#options.file))
   }
@@ -193,6 +189,7 @@ export class Actor {
     const name = workerKey === '' ? this.#name : `${this.#name} ${workerKey}`
     this.#link = new HostLink(this.#launch, kind, { name, memoryLimit }, this.#linkEvents)
     this.#link.load({ file, workerKey, overrides })
+    this.#overseer.start()
   }
 
   readonly #linkEvents: LinkEvents = {
@@ -202,8 +199,8 @@ export class Actor {
     created: () => this.#created(),
     createFailed: (body) => this.#fail(decodeFailure(body)),
     cache: (key, value) => this.#options.onCache(key, value),
-    log: (line) => this.#logLine(line),
-    output: (stream, text) => this.#workerLog.info({ ...this.#fields(), stream }, text),
+    log: (line) => this.#report.line(line),
+    output: (stream, text) => this.#report.output(stream, text),
     stopped: () => this.#finish(),
     batchDone: () => this.#batchDone(),
     exit: (reason) => this.#fail(hostEnded(this.#name, reason)),
@@ -241,31 +238,17 @@ export class Actor {
     this.#link!.mailbox = this.#mailbox
     this.#supervised = true
     this.#machine.send({ type: 'created', at: this.#clock.now() })
-    this.#options.log.info(this.#fields(), `worker ${this.#name} runs`)
+    this.#report.running(this.#machine.getSnapshot().context.restarts)
     this.#starting?.resolve()
     this.#starting = undefined
     this.#wake()
-  }
-
-  /** A method runs on beyond its grace: that costs the host, but for one that nobody can end. */
-  #ignored(message: Message): void {
-    const error = ignoredError(message, this.#description!.grace)
-    const link = this.#link
-    if (link?.kind !== 'inline') {
-      link?.kill(error)
-      return
-    }
-    this.#mailbox.excuse(message)
-    this.#options.log.warn(
-      { ...this.#fields(), ...originOf(message) },
-      `${error.message}; worker ${this.#name} is inline, so nothing can end it`,
-    )
   }
 
   /** The class could not be loaded, `create` failed, or the host has ended. */
   #fail(error: OffstageError): void {
     const link = this.#link
     this.#link = undefined
+    this.#overseer.pause()
     void link?.end()
     if (this.#stopping !== undefined) {
       this.#finish()
@@ -280,13 +263,11 @@ export class Actor {
     this.#loading = undefined
     const starting = this.#starting
     this.#starting = undefined
-    const { lost, kept } = this.#mailbox.crashed(link?.taken ?? 0, reason)
+    const counts = this.#mailbox.crashed(link?.taken ?? 0, reason)
     const { state } = this.info()
-    this.#options.log.error(
-      { ...this.#fields(), err: error, state, lost, kept },
-      `worker ${this.#name} failed: ${reason}`,
-    )
-    if (this.#over) this.#mailbox.failAll((started) => this.#stoppedBecause(started), 0)
+    const { pause } = this.#machine.getSnapshot().context
+    this.#report.crashed(error, state, counts, this.#over ? undefined : pause)
+    if (this.#over) this.#failAll(0)
     starting?.reject(error)
   }
 
@@ -294,13 +275,30 @@ export class Actor {
   #finish(): void {
     const link = this.#link
     this.#link = undefined
-    this.#deadlines.cancel()
+    this.#overseer.stop()
+    const before = this.#over
     this.#machine.send({ type: 'ended' })
-    this.#mailbox.failAll((started) => this.#stoppedBecause(started), link?.taken ?? 0)
+    if (!before && this.#wanted) this.#report.stopped()
+    this.#failAll(link?.taken ?? 0)
     for (const waiter of [this.#loading, this.#starting]) waiter?.reject(this.#stoppedBecause(false))
     this.#loading = undefined
     this.#starting = undefined
     void (link?.end() ?? Promise.resolve()).then(this.#endStop)
+  }
+
+  /** What has not started is undeliverable, but for queued jobs, which go back to their queue. */
+  #failAll(taken: number): void {
+    const undelivered = this.#stoppedBecause(false)
+    this.#mailbox.failAll(
+      (started) => (started ? this.#stoppedBecause(true) : undelivered),
+      taken,
+      (message) => this.#options.deadLetters?.add({ ...this.#fields(), ...originOf(message) }, undelivered),
+    )
+  }
+
+  #watched(): Watched {
+    const { grace = 0 } = this.#description ?? {}
+    return { link: this.#link, mailbox: this.#mailbox, grace, creating: this.#wanted && !this.#running }
   }
 
   #batchDone(): void {
@@ -336,16 +334,9 @@ export class Actor {
     if (link === undefined) return
     if (link.mailbox !== undefined) {
       for (let message = this.#mailbox.send(); message !== undefined; message = this.#mailbox.send()) link.turn(message)
-      this.#deadlines.by(this.#mailbox.earliestDeadline)
+      this.#overseer.by(this.#mailbox.earliestDeadline)
     }
     link.flush()
-  }
-
-  #logLine(line: LogLine): void {
-    const fields: Record<string, unknown> = { ...line.fields, ...this.#fields() }
-    if (line.method !== '') fields.method = line.method
-    if (line.jobKey !== '') fields.jobKey = line.jobKey
-    this.#workerLog[line.level](fields, line.message)
   }
 
   #stoppedBecause(started: boolean): WorkerStopped {

@@ -28,6 +28,8 @@ interface Life extends LifecycleInput {
   failures: readonly number[]
   /** Failures in a row without a stable time between. */
   streak: number
+  /** Milliseconds from the last failure to the next start. */
+  pause: number
   /** How often it was started again. */
   restarts: number
   /** When it last began to run; 0 before. */
@@ -60,9 +62,13 @@ export const lifecycle = setup({
       if (event.type !== 'failed') return {}
       const { at } = event
       const stable = context.runningSince > 0 && at - context.runningSince >= STABLE_AFTER
+      const streak = stable ? 1 : context.streak + 1
+      // Doubles with each failure in a row; between half and all of it, so that workers do not start in step.
+      const full = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (streak - 1))
       return {
         failures: [...context.failures.filter((time) => time > at - context.restartPeriod), at],
-        streak: stable ? 1 : context.streak + 1,
+        streak,
+        pause: full * (0.5 + context.random() / 2),
         runningSince: 0,
         failure: event.reason,
       }
@@ -79,13 +85,7 @@ export const lifecycle = setup({
       event.type === 'failed' &&
       context.failures.filter((time) => time > event.at - context.restartPeriod).length >= context.maxRestarts,
   },
-  delays: {
-    /** Doubles with each failure in a row; between half and all of it, so that workers do not start in step. */
-    backoff: ({ context }) => {
-      const full = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (context.streak - 1))
-      return full * (0.5 + context.random() / 2)
-    },
-  },
+  delays: { backoff: ({ context }) => context.pause },
 }).createMachine({
   id: 'worker',
   context: ({ input }) => ({
@@ -94,6 +94,7 @@ export const lifecycle = setup({
     restartPeriod: 60_000,
     failures: [],
     streak: 0,
+    pause: 0,
     restarts: 0,
     runningSince: 0,
     failure: undefined,

@@ -40,6 +40,8 @@ export class Mailbox {
   #inFlight = 0
   #inFlightBytes = 0
   #sentSoFar = 0
+  /** How many found it full. */
+  refused = 0
   /** Until then `expire` has nothing to do: a lower bound, made exact by it. */
   earliestDeadline = Number.POSITIVE_INFINITY
 
@@ -59,9 +61,25 @@ export class Mailbox {
     return this.#inFlight
   }
 
+  /** Milliseconds since the oldest message was accepted; 0 when there is none. */
+  oldest(now: number): number {
+    const first = this.#sent.next === this.#sent ? this.#waiting.next : this.#sent.next
+    return first === this.#waiting ? 0 : Math.max(0, Math.round(now - first.since))
+  }
+
+  /** The messages that the host has taken and that have not ended. */
+  begun(taken: number): Message[] {
+    const begun: Message[] = []
+    for (let message = this.#sent.next; message !== this.#sent; message = message.next) {
+      if (((taken - message.sequence) | 0) > 0) begun.push(message)
+    }
+    return begun
+  }
+
   /** Returns the id. Throws `Overloaded`. */
   add(body: Buffer, deadline: number, sink: ReplySink, tag: number, limit = 0): number {
     if (this.#size >= this.#limit) {
+      this.refused++
       throw new Overloaded(`the mailbox is full: ${this.#size} messages wait or run`, {
         details: { mailboxLimit: this.#limit },
       })
@@ -248,14 +266,23 @@ export class Mailbox {
     return { lost, kept }
   }
 
-  /** Fails everything: the worker has stopped for good. */
-  failAll(error: (started: boolean) => OffstageError, taken: number): void {
+  /** Fails everything: the worker has stopped for good. `undelivered` hears of calls that had not started. */
+  failAll(
+    error: (started: boolean) => OffstageError,
+    taken: number,
+    undelivered: (message: Message) => void = () => undefined,
+  ): void {
     this.#inFlight = 0
     this.#inFlightBytes = 0
-    this.#failList(this.#sent, (message) =>
-      message.state === SENT ? error(((taken - message.sequence) | 0) > 0) : undefined,
-    )
-    this.#failList(this.#waiting, () => error(false))
+    const unstarted = (message: Message) => {
+      if (message.sink!.queued !== true) undelivered(message)
+      return error(false)
+    }
+    this.#failList(this.#sent, (message) => {
+      if (message.state !== SENT) return undefined
+      return ((taken - message.sequence) | 0) > 0 ? error(true) : unstarted(message)
+    })
+    this.#failList(this.#waiting, unstarted)
   }
 
   #failList(list: Message, errorOf: (message: Message) => OffstageError | undefined): void {

@@ -18,13 +18,19 @@ export interface WorkerInfo {
   status: 'loading' | 'running' | 'stopped'
   /** The state in full, such as `loading.backingOff`. */
   state: string
-  /** Messages that wait. */
+  /** Messages that wait or are in work. */
   mailbox: number
+  /** Milliseconds since the oldest of them was accepted; 0 when there is none. */
+  oldest: number
+  /** Messages that were refused because the mailbox was full. */
+  refused: number
   /** Messages in work. */
   inFlight: number
   restarts: number
   /** Milliseconds since it is running. */
   uptime: number
+  /** There when the event loop of its host has not turned for `ms`: which method is at it, and for which job key. */
+  blocked?: { method: string; jobKey: string; ms: number }
   /** Why it is not running, when it should. */
   failure?: string
 }

@@ -4,6 +4,7 @@ import { createLogger, type Logger } from './log.js'
 import type { SettingName, Settings } from './settings.js'
 import { Supervisor } from './supervisor.js'
 
+export type { WorkerEvent } from '../actors/worker-events.js'
 export type { Settings } from './settings.js'
 export type { Supervisor } from './supervisor.js'
 

@@ -4,8 +4,10 @@
  */
 import { Actor } from '../actors/actor.js'
 import type { WorkerInfo } from '../actors/actor-options.js'
+import { DeadLetters } from '../actors/dead-letters.js'
 import type { WorkerDescription } from '../actors/description.js'
 import type { WorkerSettings } from '../actors/settings.js'
+import { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
 import type { ResultStore } from '../persistence/results/memory.js'
 import type { QueueName } from '../persistence/store.js'
@@ -39,6 +41,9 @@ interface Loaded {
 }
 
 export class Registry {
+  /** What happens to the workers. */
+  readonly events: WorkerEvents
+  readonly deadLetters: DeadLetters
   readonly #options: RegistryOptions
   readonly #classes = new Map<string, WorkerClass>()
   /** Not among the instances yet: their class is being imported. */
@@ -47,6 +52,9 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options
+    const { log } = options
+    this.events = new WorkerEvents((err) => log.error({ err }, 'a listener of worker events threw an error'))
+    this.deadLetters = new DeadLetters(log)
   }
 
   /**
@@ -194,6 +202,7 @@ export class Registry {
     this.#stopping = true
     const actors = [...this.#opening, ...this.#actors()]
     await Promise.all(actors.map((actor) => actor.stop(this.#options.stopTimeout)))
+    this.deadLetters.flush()
   }
 
   /** While one was being stopped, another may have been started under its key. */
@@ -234,6 +243,8 @@ export class Registry {
       file,
       workerKey,
       log,
+      events: this.events,
+      deadLetters: this.deadLetters,
       ...(data === undefined ? {} : { data }),
       ...(overrides === undefined ? {} : { overrides: settingsOf(overrides) }),
       initialCache: () => results.entries(queue.worker, workerKey),

@@ -66,7 +66,7 @@ export class Service {
   #serve(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
     switch (e.verb) {
       case Verb.ASYNC:
-        this.#unanswered.send(this.#registry.instance(e.worker, e.workerKey), body, e)
+        this.#async(body, e)
         caller.accepted(corr)
         break
       case Verb.ENQUEUE:
@@ -105,6 +105,16 @@ export class Service {
         break
       default:
         throw new ProtocolError(`verb ${e.verb} is unknown to this server`)
+    }
+  }
+
+  /** Its caller hears whether it was taken, and often does not listen: what was not taken goes to the log, too. */
+  #async(body: Buffer, e: Envelope): void {
+    try {
+      this.#unanswered.send(this.#registry.instance(e.worker, e.workerKey), body, e)
+    } catch (error) {
+      this.#registry.deadLetters.add(e, asOffstageError(error))
+      throw error
     }
   }
 

@@ -5,6 +5,7 @@
  * the port, in this order. Only then are workers created and connections taken.
  */
 import { randomUUID } from 'node:crypto'
+import type { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, OffstageError } from '../errors.js'
 import { openJournal } from '../persistence/journal/open.js'
 import { ResultStore } from '../persistence/results/memory.js'
@@ -82,6 +83,11 @@ export class Supervisor {
   /** `ip:port` that it listens on. */
   get address(): string {
     return this.#listener.address
+  }
+
+  /** What happens to the workers, as it happens: `subscribe(listener)` returns the end of the subscription. */
+  get events(): Pick<WorkerEvents, 'subscribe'> {
+    return this.#registry.events
   }
 
   /** What it loaded, for the program to show. */

@@ -38,9 +38,12 @@ export class Unanswered implements ReplySink {
 
   failed(tag: number, bytes: Buffer, start: number, end: number): void {
     const error = decodeFailure(bytes.subarray(start, end))
-    const remote = 'remote' in error ? error.remote : undefined
-    this.#log.error({ ...this.#origins.get(tag), code: error.code, remote }, `${this.#what} failed: ${error.message}`)
+    const origin = this.#origins.get(tag)
     this.#origins.delete(tag)
+    // The worker stopped before its turn came: that is in the log as a dead letter.
+    if (error.code === 'WORKER_STOPPED' && error.executed === 'no') return
+    const remote = 'remote' in error ? error.remote : undefined
+    this.#log.error({ ...origin, code: error.code, remote }, `${this.#what} failed: ${error.message}`)
   }
 
   settle(_tag: number, _how: 'finish' | 'release', done: (current: boolean) => void): void {
