@@ -19,10 +19,10 @@ import { Mailbox } from './mailbox.js'
 import { originOf } from './message.js'
 import { monotonic } from './messages.js'
 import { Overseer, type Watched } from './overseer.js'
+import { placementOf, samePlace } from './placement.js'
 import type { ReplySink } from './reply.js'
 import { Reporter } from './reporter.js'
 import { freePlaces, roomFor } from './room.js'
-import type { HostKind } from './settings.js'
 
 interface Waiter<T> {
   resolve(value: T): void
@@ -184,10 +184,8 @@ export class Actor {
 
   #startHost(): void {
     const { file, workerKey, overrides = {} } = this.#options
-    const kind: HostKind = this.#description?.host ?? overrides.host ?? 'thread'
-    const memoryLimit = this.#description?.memoryLimit ?? overrides.memoryLimit ?? 0
     const name = workerKey === '' ? this.#name : `${this.#name} ${workerKey}`
-    this.#link = new HostLink(this.#launch, kind, { name, memoryLimit }, this.#linkEvents)
+    this.#link = new HostLink(this.#launch, { name, ...placementOf(this.#description ?? overrides) }, this.#linkEvents)
     this.#link.load({ file, workerKey, overrides })
     this.#overseer.start()
   }
@@ -207,7 +205,7 @@ export class Actor {
   }
 
   #loaded(description: WorkerDescription): void {
-    const moves = description.host !== this.#link!.kind || description.memoryLimit !== this.#link!.memoryLimit
+    const moves = !samePlace(placementOf(description), this.#link!.placement)
     this.#description = description
     if (moves) {
       // Only the class says where it wants to live: it is loaded again there.

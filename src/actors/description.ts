@@ -1,6 +1,7 @@
 /** What the host finds out about a worker class when it loads it, as the supervisor gets to know it. */
 import { ConfigurationError } from '../errors.js'
 import { type Method, methodTable, type RefusedMethod } from './methods.js'
+import { checkPlacement } from './placement.js'
 import { type HostKind, settingsOf, type WorkerSettings } from './settings.js'
 import { BRAND, MetaWorker, type WorkerClass } from './worker.js'
 
@@ -19,6 +20,8 @@ export interface WorkerDescription {
   mailboxLimit: number
   /** MiB; 0 for Node's own limit. */
   memoryLimit: number
+  env: Record<string, string>
+  execArgv: string[]
   poolSize: number
   /** Milliseconds that a method may run; 0 for any. */
   timeout: number
@@ -41,6 +44,7 @@ export function describeWorker(
   fallbackName: string,
 ): LoadedClass {
   const settings = settingsOf(Class, overrides, fallbackName)
+  checkPlacement(settings)
   const { methods, refused } = methodTable(Class.prototype, MetaWorker.prototype)
   const { workerName: name, noAutoLoad, ...rest } = settings
   for (const method of Object.keys(settings.timeouts)) {

@@ -23,6 +23,8 @@ import {
   RELEASE,
   TIMED,
 } from './messages.js'
+
+import type { Placement } from './placement.js'
 import type { HostKind } from './settings.js'
 
 const EMPTY_MAP = Uint8Array.of(0xa0)
@@ -51,8 +53,7 @@ export interface LinkEvents {
 }
 
 export class HostLink {
-  readonly kind: HostKind
-  readonly memoryLimit: number
+  readonly placement: Placement
   readonly #host: Host
   readonly #out: Outbox
   readonly #reader: FrameReader
@@ -62,17 +63,20 @@ export class HostLink {
   #over = false
   #killed: Error | undefined
 
-  constructor(launch: Launch, kind: HostKind, options: HostOptions, events: LinkEvents) {
-    this.kind = kind
-    this.memoryLimit = options.memoryLimit
+  constructor(launch: Launch, options: HostOptions, events: LinkEvents) {
+    this.placement = options
     this.#events = events
     this.#out = new Outbox(() => events.wake())
     this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
-    this.#host = launch(kind, options, {
+    this.#host = launch(options, {
       batch: (batch) => this.#receive(batch),
       line: (stream, text) => events.output(stream, text),
       exit: (reason) => this.#exited(reason),
     })
+  }
+
+  get kind(): HostKind {
+    return this.placement.host
   }
 
   get progress(): Progress {

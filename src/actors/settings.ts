@@ -23,6 +23,10 @@ export interface WorkerSettings {
   mailboxLimit: number
   /** MiB of JavaScript heap for a thread or process; 0: Node's own limit. */
   memoryLimit: number
+  /** Environment variables of a thread or process, besides the supervisor's; they win. */
+  env: Record<string, string>
+  /** Flags of Node for a process, besides the supervisor's. */
+  execArgv: string[]
   /** The most threads of `threadPool`. */
   poolSize: number
   /** Milliseconds that a method may run; 0: any. */
@@ -38,7 +42,7 @@ const MAILBOX_LIMIT = 1_000_000
 
 interface Rule {
   readonly key: keyof WorkerSettings
-  readonly fallback: string | number | boolean | Record<string, number>
+  readonly fallback: string | number | boolean | object
   readonly allowed: string
   readonly check: (value: unknown) => boolean
 }
@@ -57,6 +61,15 @@ function isMilliseconds(value: unknown): value is number {
 const MILLISECONDS: Pick<Rule, 'allowed' | 'check'> = {
   allowed: 'a number of milliseconds from 0, which stands for no limit',
   check: isMilliseconds,
+}
+
+function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Without the character that ends a text for the operating system. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0')
 }
 
 const NAME = /^[\p{L}\p{N}_][\p{L}\p{N}_.:-]{0,127}$/u
@@ -90,17 +103,26 @@ const RULES: readonly Rule[] = [
   },
   { key: 'mailboxLimit', fallback: 10_000, ...wholeNumber(1, MAILBOX_LIMIT) },
   { key: 'memoryLimit', fallback: 0, ...wholeNumber(0, 1_000_000) },
+  {
+    key: 'env',
+    fallback: {},
+    allowed: 'an object with the text of each variable, whose name has no =',
+    check: (value) =>
+      isRecord(value) && Object.entries(value).every(([name, text]) => /^[^=\0]+$/.test(name) && isText(text)),
+  },
+  {
+    key: 'execArgv',
+    fallback: [],
+    allowed: "a list of flags of Node, such as ['--expose-gc']",
+    check: (value) => Array.isArray(value) && value.every((flag) => isText(flag) && flag !== ''),
+  },
   { key: 'poolSize', fallback: 20, ...wholeNumber(1, 1000) },
   { key: 'timeout', fallback: 0, ...MILLISECONDS },
   {
     key: 'timeouts',
     fallback: {},
     allowed: 'an object with a number of milliseconds (0 for no limit) for each of some methods',
-    check: (value) =>
-      typeof value === 'object' &&
-      value !== null &&
-      !Array.isArray(value) &&
-      Object.values(value).every(isMilliseconds),
+    check: (value) => isRecord(value) && Object.values(value).every(isMilliseconds),
   },
   { key: 'grace', fallback: 5_000, ...MILLISECONDS },
 ]

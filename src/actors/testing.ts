@@ -97,13 +97,13 @@ export class TestRun<T extends MetaWorker> {
         file: name,
         workerKey,
         ...(data === undefined ? {} : { data: encodeValue(data, 'data') }),
-        overrides: { host: 'inline', memoryLimit: 0 },
+        overrides: { host: 'inline', memoryLimit: 0, env: {}, execArgv: [] },
         log: silent,
         workerLog: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
         onCache: (key, value) => (value === undefined ? this.#cache.delete(key) : this.#cache.set(key, value)),
         onChange: ignore,
       },
-      (_kind, _options, events) => {
+      (_options, events) => {
         const load = async (request: { overrides: object }) =>
           describeWorker(asWorkerClass(Class), request.overrides, name)
         this.#host = inlineHost(events, { clock: this.#clock, load, pool: () => besideActor(Class) })

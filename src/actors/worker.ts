@@ -43,6 +43,10 @@ export class MetaWorker {
   static mailboxLimit?: number
   /** MiB of JavaScript heap for its thread or process; running out of it ends that. Default: Node's own limit. */
   static memoryLimit?: number
+  /** Environment variables for its thread or process, besides the supervisor's. Not there yet when the file is looked at for the first time. */
+  static env?: Record<string, string>
+  /** Flags of Node for its process, besides the supervisor's. */
+  static execArgv?: string[]
   /** The most threads (default 20) for `this.threadPool`. They start when they are needed. */
   static poolSize?: number
   /**

@@ -21,6 +21,8 @@ export interface WorkerOverrides {
   restart_period?: number | undefined
   mailbox_limit?: number | undefined
   memory_limit?: number | undefined
+  env?: Record<string, string> | undefined
+  exec_argv?: string[] | undefined
   pool_size?: number | undefined
   timeout?: number | undefined
   timeouts?: Record<string, number> | undefined
@@ -67,6 +69,8 @@ const overridesSchema = z.strictObject({
   restart_period: z.number().positive().optional(),
   mailbox_limit: z.int().min(1).max(1_000_000).optional(),
   memory_limit: z.int().min(0).max(1_000_000).optional(),
+  env: z.record(z.string(), z.string()).optional(),
+  exec_argv: z.array(z.string()).optional(),
   pool_size: z.int().min(1).max(1000).optional(),
   timeout: milliseconds.optional(),
   timeouts: z.record(z.string(), milliseconds).optional(),

@@ -280,7 +280,7 @@ export class Registry {
 function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
   const { no_auto_load, concurrency, host, max_restarts, restart_period, mailbox_limit, memory_limit, pool_size } =
     overrides
-  const { timeout, timeouts, grace } = overrides
+  const { timeout, timeouts, grace, env, exec_argv } = overrides
   const settings = {
     noAutoLoad: no_auto_load,
     concurrency,
@@ -289,6 +289,8 @@ function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
     restartPeriod: restart_period,
     mailboxLimit: mailbox_limit,
     memoryLimit: memory_limit,
+    env,
+    execArgv: exec_argv,
     poolSize: pool_size,
     timeout,
     timeouts,

@@ -4,13 +4,14 @@ import { type HostAbilities, hostContract } from '../contract/host.js'
 
 const can = { skip: false } as const
 
-const OWN: HostAbilities = { endsAlone: can, ownHeap: can, ownOutput: can, ownGlobals: can }
+const OWN: HostAbilities = { endsAlone: can, ownHeap: can, ownOutput: can, ownGlobals: can, ownEnvironment: can }
 
 const INLINE: HostAbilities = {
   endsAlone: { skip: 'inline shares the thread of the supervisor, and ends or blocks with it' },
   ownHeap: { skip: "inline uses the supervisor's heap" },
   ownOutput: { skip: "inline writes to the supervisor's stdout and stderr" },
   ownGlobals: { skip: "inline shares the supervisor's globals" },
+  ownEnvironment: { skip: "inline has the supervisor's environment" },
 }
 
 for (const [host, abilities] of [

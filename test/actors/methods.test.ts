@@ -134,6 +134,17 @@ const BAD_FILES: Record<string, [source: string, message: RegExp, cause?: object
   'an empty name': [workerSource(`static workerName = ''`), /static workerName is ""/],
   'noAutoLoad that is a number': [workerSource('static noAutoLoad = 1'), /noAutoLoad is 1.*true or false/],
   'an endless restart period': [workerSource('static restartPeriod = Infinity'), /restartPeriod is Infinity/],
+  'an environment that is a list': [
+    workerSource(`static env = ['A=1']`),
+    /static env is an object.*text of each variable/,
+  ],
+  'an environment with a number': [workerSource('static env = { PORT: 80 }'), /static env is an object.*text of each/],
+  'an environment of its own, inline': [
+    workerSource(`static host = 'inline'\nstatic env = { A: '1' }`),
+    /w\.mjs cannot be used: env is set.*'inline'.*'thread' or 'process'/,
+  ],
+  'flags for Node that are text': [workerSource(`static execArgv = '--expose-gc'`), /execArgv is "--expose-gc".*list/],
+  'flags for Node in a thread': [workerSource(`static execArgv = ['--expose-gc']`), /'thread'.*choose 'process'/],
   'a mailbox of none': [workerSource('static mailboxLimit = 0'), /mailboxLimit is 0/],
 }
 
@@ -209,6 +220,8 @@ t.test('without statics the name is that of the file, and the defaults hold', as
     restartPeriod: 60,
     mailboxLimit: 10_000,
     memoryLimit: 0,
+    env: {},
+    execArgv: [],
     poolSize: 20,
     timeout: 0,
     timeouts: {},

@@ -7,7 +7,7 @@ import { MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
 import { launchHost } from '#offstage/actors/hosts/launch.js'
 import { Server as Supervisor } from '../support/server.js'
-import { rig, workerSource } from './support.js'
+import { loadable, rig, workerSource } from './support.js'
 
 interface LoopWorker extends MetaWorker {
   loop(port: number): Promise<void>
@@ -108,6 +108,19 @@ t.test('arguments and results of many times the size of a pipe come through, who
   t.ok((await Promise.all(sizes)).every((text) => (text as string).length === 500_000))
 })
 
+t.test('a process has the flags of Node that its class or the configuration asks for', async (t) => {
+  const source = workerSource(`static host = 'process'
+    static execArgv = ['--expose-gc', '--title', 'not the last word']
+    report() { return [typeof globalThis.gc, process.title, process.execArgv.includes('--no-warnings')] }`)
+  const r = await rig(t, source)
+  t.same(await r.call('report'), ['function', 'offstage: w', false])
+  const overridden = await rig(t, source, { overrides: { execArgv: ['--no-warnings'] } })
+  t.same(await overridden.call('report'), ['undefined', 'offstage: w', true])
+  const wrong = loadable(t, source, { overrides: { host: 'process', execArgv: ['--no-such-flag'] } })
+  await t.rejects(wrong.actor.load(), { code: 'CONFIGURATION', message: /process\.exit, code 9/ })
+  t.ok(wrong.lines.some(({ message }) => message?.includes('bad option: --no-such-flag')))
+})
+
 t.test('a process that cannot be started has ended, and says why', async (t) => {
   const { execPath } = process
   t.teardown(() => {
@@ -116,7 +129,7 @@ t.test('a process that cannot be started has ended, and says why', async (t) => 
   process.execPath = join(t.testdir({}), 'no-node')
   const reason = await new Promise<Error>((exit) => {
     const events = { batch: () => undefined, line: () => undefined, exit }
-    const host = launchHost('process', { name: 'w', memoryLimit: 0 }, events)
+    const host = launchHost({ name: 'w', host: 'process', memoryLimit: 0, env: {}, execArgv: [] }, events)
     host.post(Uint8Array.of(1))
     t.equal(host.gauge.taken, 0)
   })

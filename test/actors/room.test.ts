@@ -13,6 +13,8 @@ const worker = (concurrency: number, mailboxLimit = 10_000) => ({
   restartPeriod: 60,
   mailboxLimit,
   memoryLimit: 0,
+  env: {},
+  execArgv: [],
   poolSize: 20,
 })
 

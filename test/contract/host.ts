@@ -14,6 +14,7 @@ export interface HostAbilities {
   ownHeap: Ability
   ownOutput: Ability
   ownGlobals: Ability
+  ownEnvironment: Ability
 }
 
 export async function hostContract(t: Test, host: HostKind, abilities: HostAbilities): Promise<void> {
@@ -302,6 +303,23 @@ export async function hostContract(t: Test, host: HostKind, abilities: HostAbili
       t.match(line, { level: 'info', fields: { worker: 'w', stream } })
     }
   })
+
+  t.test(
+    'has variables of its own in its environment, besides the inherited ones',
+    abilities.ownEnvironment,
+    async (t) => {
+      const r = await make(
+        t,
+        `read() { return [process.env.OWN, process.env.PATH] }
+      set() { process.env.OFFSTAGE_HOST_MARK = '1' }`,
+        `static env = { OWN: 'a value = with anything' }`,
+      )
+      t.same(await r.call('read'), ['a value = with anything', process.env.PATH])
+      await r.call('set')
+      t.equal(process.env.OWN, undefined)
+      t.equal(process.env.OFFSTAGE_HOST_MARK, undefined)
+    },
+  )
 
   t.test('has globals of its own', abilities.ownGlobals, async (t) => {
     const r = await make(t, 'set() { globalThis.offstageHostMark = 1 }')

@@ -8,7 +8,7 @@ import { Server } from '../support/server.js'
 const WORKER = `import { MetaWorker } from 'offstage'
 export default class extends MetaWorker {
   create(data) { this.data = data ?? null }
-  report() { return { data: this.data, environment: process.env.NODE_ENV } }
+  report() { return { data: this.data, environment: process.env.NODE_ENV, told: [process.env.TOLD ?? null, ...process.execArgv] } }
   keep(value) { this.cache.set('kept', value) }
   kept() { return this.cache.get('kept') ?? null }
   die() { process.exit(3) }
@@ -23,7 +23,7 @@ t.test('of the file: environment, attempts, retry_delay, and what it says about 
     'offstage.yml': `
 supervisor: { environment: staging, attempts: 2, retry_delay: 0.01 }
 workers:
-  told_worker: { data: { from: file }, mailbox_limit: 1 }
+  told_worker: { data: { from: file }, mailbox_limit: 1, host: process, env: { TOLD: by the file }, exec_argv: [--no-warnings] }
   later_worker: { no_auto_load: true, data: for the first only }
 `,
   })
@@ -34,8 +34,12 @@ workers:
     await server.kill()
   })
   const [told, plain, later] = ['told_worker', 'plain_worker', 'later_worker'].map((name) => middleMan.worker(name))
-  t.strictSame(await told!.report!(), { data: { from: 'file' }, environment: 'staging' })
-  t.strictSame(await plain!.report!(), { data: null, environment: 'staging' })
+  t.strictSame(await told!.report!(), {
+    data: { from: 'file' },
+    environment: 'staging',
+    told: ['by the file', '--no-warnings'],
+  })
+  t.strictSame(await plain!.report!(), { data: null, environment: 'staging', told: [null] })
 
   await t.rejects(later!.report!(), { code: 'NO_WORKER', message: /newWorker/ })
   t.notOk(server.lines.some((line) => line.msg === 'worker later_worker runs'))

@@ -3,7 +3,7 @@
  * is, it takes batches of frames and gives batches back (messages.ts), and once it ends it says why.
  */
 import type { Gauge } from '../gauge.js'
-import type { HostKind } from '../settings.js'
+import type { Placement } from '../placement.js'
 
 export interface HostEvents {
   batch(batch: Uint8Array): void
@@ -13,11 +13,9 @@ export interface HostEvents {
   exit(reason: Error): void
 }
 
-export interface HostOptions {
+export interface HostOptions extends Placement {
   /** For stack traces and debuggers. */
   name: string
-  /** MiB of JavaScript heap; 0 for Node's own limit. */
-  memoryLimit: number
 }
 
 export interface Host {
@@ -28,4 +26,4 @@ export interface Host {
   end(): Promise<void>
 }
 
-export type Launch = (kind: HostKind, options: HostOptions, events: HostEvents) => Host
+export type Launch = (options: HostOptions, events: HostEvents) => Host

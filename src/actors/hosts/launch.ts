@@ -6,7 +6,8 @@ import { ProcessHost } from './process.js'
 import { ThreadHost } from './thread.js'
 
 /** Never throws: a host that could not be started has ended, and its exit says why. */
-export const launchHost: Launch = (kind, options, events) => {
+export const launchHost: Launch = (options, events) => {
+  const { host: kind } = options
   try {
     if (kind === 'inline') return inlineHost(events)
     return kind === 'process' ? new ProcessHost(options, events) : new ThreadHost(options, events)

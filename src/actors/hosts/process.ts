@@ -40,6 +40,7 @@ export class ProcessHost implements Host {
     try {
       this.#child = spawn(process.execPath, [...nodeFlags(options), PROGRAM, options.name], {
         stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', file.fd],
+        env: { ...process.env, ...options.env },
         detached: true,
         windowsHide: true,
       })
@@ -126,11 +127,12 @@ export class ProcessHost implements Host {
 /** What is right for one process only, or is not meant for a worker. */
 const NOT_INHERITED = /^(--inspect|--watch|--test$|--eval$|--print$|--check$|-[epc]$|-pe$)/
 
-function nodeFlags({ memoryLimit }: HostOptions): string[] {
+function nodeFlags({ memoryLimit, execArgv }: HostOptions): string[] {
   const inherited = process.execArgv.filter(
     (flag, i, all) => !NOT_INHERITED.test(flag) && !/^(--eval|--print|-e|-p|-pe)$/.test(all[i - 1] ?? ''),
   )
-  return memoryLimit > 0 ? [...inherited, `--max-old-space-size=${memoryLimit}`] : inherited
+  const limit = memoryLimit > 0 ? [`--max-old-space-size=${memoryLimit}`] : []
+  return [...inherited, ...execArgv, ...limit]
 }
 
 function ignoreBrokenPipe(): void {

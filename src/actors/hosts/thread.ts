@@ -28,6 +28,7 @@ export class ThreadHost implements Host {
     this.#worker = new Worker(new URL('./thread-main.js', import.meta.url), {
       name: options.name,
       workerData: data,
+      env: { ...process.env, ...options.env },
       stdout: true,
       stderr: true,
       ...(options.memoryLimit > 0 ? { resourceLimits: { maxOldGenerationSizeMb: options.memoryLimit } } : {}),
