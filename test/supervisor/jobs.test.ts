@@ -237,6 +237,8 @@ t.test('kill -9 takes the last attempt only from jobs that had started', async (
   const again = await MiddleMan.connect({ client: state.server.address })
   const answer = await again.worker('recording_worker').enqRecord!({ arg: 1, jobKey: 'started' })
   t.match(answer, { created: true }, 'it is dead, and does not hold its key')
+  // Not while the folder is removed.
+  await until((runs) => runs.length === warmUp + 2 + others.length)
   await again.close()
 })
 
