@@ -368,6 +368,13 @@ invariant('10 model equality: what is acknowledged has happened', {
         .open()
         .state(s.seen(2, s.wanted('b')))
     },
+    // Nobody was told of job 1 either, and it was removed before anybody looked.
+    (s) => {
+      s.info(s.invoke({ op: 'enqueue', jobs: [s.wanted('a'), s.wanted('b')] }))
+      s.dequeue('a')
+        .open()
+        .state(s.seen(2, s.wanted('b')))
+    },
   ],
 })
 
@@ -391,6 +398,12 @@ t.test('10 model equality: a durable claim, half a call, a store that does not o
   half.invoke({ op: 'enqueue', jobs: [half.wanted('a'), half.wanted('b')] })
   half.crash().open().state(half.seen(1, a))
   t.match(found(half), [/mailer\/\/b is missing, but other jobs of the same call are there/])
+  const nobody = new Sketch()
+  nobody.dequeue('a')
+  t.match(found(nobody), [
+    /^uniqueness: mailer\/\/a .* no order of the calls explains its dequeue/,
+    /^model equality: mailer\/\/a was removed, but no job with that key was waiting/,
+  ])
   const refused = new Sketch()
   refused.history.push({ type: 'refused', at: 1, why: 'damaged' })
   t.match(found(refused), [/the store does not open: damaged/])

@@ -137,7 +137,9 @@ export class Model {
       this.#change(index, job.id, (from) => ended(from, 'gone'))
       return
     }
-    this.#complain(`${key} was removed, but no job with that key was waiting`, [index])
+    // The first and last sign of an enqueue without an answer: whatever its id was, it is gone.
+    if (this.#isWanted(key)) this.#held.add(key)
+    else this.#complain(`${key} was removed, but no job with that key was waiting`, [index])
   }
 
   #issued(index: number, call: CallRecord, { id, attempt, suspect, token }: IssuedJob): void {
