@@ -107,6 +107,16 @@ export function readWhole(system: JournalFs, path: string, target?: Buffer): Buf
   }
 }
 
+/** The same; undefined when there is no such file. */
+export function readIfThere(system: JournalFs, path: string): Buffer | undefined {
+  try {
+    return readWhole(system, path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /** A sync that failed: the system may have dropped what it could not write, so nothing after it is certain. */
 export class SyncFailed extends Error {
   constructor(cause: unknown) {

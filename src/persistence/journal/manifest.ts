@@ -4,7 +4,7 @@
  * valid one with the highest epoch counts. docs/JOURNAL.md has the table.
  */
 import { crc32 } from 'node:zlib'
-import { errorCode, type JournalFs, readWhole, writeAll } from './file-system.js'
+import { errorCode, type JournalFs, readIfThere, writeAll } from './file-system.js'
 import { getU32, getU64, putU32, putU64 } from './format.js'
 
 const MAGIC = 0x4d53_464f // "OFSM"
@@ -39,7 +39,7 @@ export function readManifests(system: JournalFs, folder: string): ManifestsFound
   const damaged: string[] = []
   let newest: Manifest | undefined
   for (const name of MANIFEST_SLOTS) {
-    const bytes = readSlot(system, `${folder}/${name}`)
+    const bytes = readIfThere(system, `${folder}/${name}`)
     if (bytes === undefined) continue
     const manifest = decodeManifest(bytes)
     if (manifest === undefined) damaged.push(name)
@@ -89,15 +89,6 @@ export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
     endHeadCrc: getU32(bytes, 52),
     endOffset: getU64(bytes, 56),
     nextSeq: getU64(bytes, 64),
-  }
-}
-
-function readSlot(system: JournalFs, path: string): Buffer | undefined {
-  try {
-    return readWhole(system, path)
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
   }
 }
 

@@ -4,8 +4,8 @@
  *
  * Nothing that was acknowledged is ever cut off, and without a valid manifest nothing is created or deleted.
  */
-import { randomBytes } from 'node:crypto'
 import { Replay } from '../queue/replay.js'
+import { beginJournal } from './begin.js'
 import { corrupt } from './corrupt.js'
 import { createWhole, type JournalFs, readWhole, TEMPORARY } from './file-system.js'
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './format.js'
@@ -41,7 +41,7 @@ export function recover(options: RecoveryOptions): Recovered {
   if (newest === undefined) {
     if (files.length > 0) throw corrupt(`${folder}/MANIFEST.a`, 0, 'no valid manifest, but there are segments')
     clearTemporary(system, folder, names)
-    const end = begin(options)
+    const end = beginJournal(system, folder)
     return { end, state: journalState(options, end.manifest.uuid) }
   }
   const segments = contiguous(folder, newest, files)
@@ -57,22 +57,6 @@ export function recover(options: RecoveryOptions): Recovered {
   // The manifest that gave them up may have been read from memory only; now there is one on the disk.
   clearPassed(system, folder, names, manifest.firstSegment)
   return { end: { ...end, manifest }, state }
-}
-
-/** An empty folder. The manifest comes first: segments without one would be refused. */
-function begin({ system, folder }: RecoveryOptions): JournalEnd {
-  const manifest: Manifest = {
-    epoch: 1,
-    uuid: randomBytes(16),
-    firstSegment: 1,
-    lastSegment: 0,
-    clean: false,
-    endOffset: 0,
-    endHeadCrc: 0,
-    nextSeq: 1,
-  }
-  writeManifest(system, folder, manifest)
-  return { manifest, older: [], segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq: 1, sealed: false }
 }
 
 /**

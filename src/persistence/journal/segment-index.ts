@@ -3,7 +3,7 @@
  * in it. It is derived: a missing or damaged one is made anew from the segment. docs/JOURNAL.md has the table.
  */
 import { crc32 } from 'node:zlib'
-import { errorCode, isFull, type JournalFs, readWhole, TEMPORARY, writeAll } from './file-system.js'
+import { errorCode, isFull, type JournalFs, readIfThere, readWhole, TEMPORARY, writeAll } from './file-system.js'
 import {
   decodeSegmentHeader,
   getU32,
@@ -231,13 +231,4 @@ function shortened(segment: Buffer, at: number): Buffer {
   // The failure is not here: what follows the fixed part is the job.
   if (type === RecordType.FULL) putU32(entry, ENTRY_BYTES + RECORD_HEADER_BYTES + 8, 0)
   return entry
-}
-
-function readIfThere(system: JournalFs, path: string): Buffer | undefined {
-  try {
-    return readWhole(system, path)
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
 }

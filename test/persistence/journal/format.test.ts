@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
+import { beginJournal } from '#offstage/persistence/journal/begin.js'
 import {
   BATCH_HEADER_BYTES,
   BatchFlag,
@@ -229,26 +230,7 @@ t.test('docs/JOURNAL.md: the example is what is written, and what is read', asyn
   const system = new FakeFs()
   system.folders.add(DIR)
   const clock = () => 1_750_000_000_000
-  const first: Manifest = {
-    epoch: 1,
-    uuid: UUID,
-    firstSegment: 1,
-    lastSegment: 0,
-    clean: false,
-    endOffset: 0,
-    endHeadCrc: 0,
-    nextSeq: 1,
-  }
-  const end = {
-    manifest: first,
-    older: [],
-    segment: 0,
-    segmentFirstSeq: 0,
-    offset: 0,
-    headCrc: 0,
-    nextSeq: 1,
-    sealed: false,
-  }
+  const end = beginJournal(system, DIR, 1, UUID)
   const writer = new JournalWriter({ system, folder: DIR, segmentBytes: 1024 * 1024, clock }, end)
   const { buffer, view } = target(enqueueBytes(JOB))
   const record = buffer.subarray(0, writeEnqueue(buffer, view, 0, JOB, 1, clock()))

@@ -1,8 +1,7 @@
 /** Writes salvaged jobs into a new journal, each as one FULL record with the id that it had. */
-import { randomBytes } from 'node:crypto'
+import { beginJournal } from '../begin.js'
 import type { JournalFs } from '../file-system.js'
 import { BATCH_TARGET_BYTES } from '../format.js'
-import { type Manifest, writeManifest } from '../manifest.js'
 import { FullState } from '../record-types.js'
 import { type FullJob, fullBytes, writeFull } from '../record-write.js'
 import { JournalWriter } from '../writer.js'
@@ -26,21 +25,8 @@ export function writeSalvaged(
   jobs: readonly SalvagedJob[],
   source: JobSource,
 ): void {
-  const manifest: Manifest = {
-    epoch: 1,
-    uuid: randomBytes(16),
-    firstSegment: 1,
-    lastSegment: 0,
-    clean: false,
-    endOffset: 0,
-    endHeadCrc: 0,
-    nextSeq,
-  }
-  writeManifest(system, folder, manifest)
-  const writer = new JournalWriter(
-    { system, folder, segmentBytes: SEGMENT_BYTES, clock },
-    { manifest, older: [], segment: 0, segmentFirstSeq: 0, offset: 0, headCrc: 0, nextSeq, sealed: false },
-  )
+  const end = beginJournal(system, folder, nextSeq)
+  const writer = new JournalWriter({ system, folder, segmentBytes: SEGMENT_BYTES, clock }, end)
   const batch = new Batch(writer, nextSeq)
   for (const job of jobs) batch.add(fullJob(job, source.read(job)), job.id)
   batch.write()

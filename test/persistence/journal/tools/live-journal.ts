@@ -2,6 +2,7 @@
  * A supervisor's part, step by step: it appends, begins segments, moves the jobs of the oldest segment on and drops it.
  * Every step is whole when it returns, so that a test can make steps between any two calls of a tool.
  */
+import { beginJournal } from '#offstage/persistence/journal/begin.js'
 import { BatchFlag, segmentSeed } from '#offstage/persistence/journal/format.js'
 import { type Manifest, readManifests, writeManifest } from '#offstage/persistence/journal/manifest.js'
 import { RecordType } from '#offstage/persistence/journal/record-types.js'
@@ -29,18 +30,7 @@ export class LiveJournal {
   constructor(system: FakeFs) {
     this.#system = system
     system.folders.add(DIR)
-    const manifest: Manifest = {
-      epoch: 1,
-      uuid: this.#uuid,
-      firstSegment: 1,
-      lastSegment: 0,
-      clean: false,
-      endOffset: 0,
-      endHeadCrc: 0,
-      nextSeq: 1,
-    }
-    writeManifest(system, DIR, manifest)
-    this.#writer = this.#open(this.#end(manifest))
+    this.#writer = this.#open(beginJournal(system, DIR, 1, this.#uuid))
     this.#note()
   }
 
