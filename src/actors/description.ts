@@ -2,33 +2,16 @@
 import { ConfigurationError } from '../errors.js'
 import { type Method, methodTable, type RefusedMethod } from './methods.js'
 import { checkPlacement } from './placement.js'
-import { type HostKind, settingsOf, type WorkerSettings } from './settings.js'
+import { settingsOf, type WorkerSettings } from './settings.js'
 import { BRAND, MetaWorker, type WorkerClass } from './worker.js'
 
-export interface WorkerDescription {
+export interface WorkerDescription extends Omit<WorkerSettings, 'workerName' | 'noAutoLoad'> {
   name: string
   /** What clients can call, in the order of the class. */
   methods: string[]
   /** Names of the class that look callable and are not, and why: for the log. */
   refused: RefusedMethod[]
   autoLoad: boolean
-  concurrency: number
-  host: HostKind
-  maxRestarts: number
-  /** Seconds. */
-  restartPeriod: number
-  mailboxLimit: number
-  /** MiB; 0 for Node's own limit. */
-  memoryLimit: number
-  env: Record<string, string>
-  execArgv: string[]
-  poolSize: number
-  /** Milliseconds that a method may run; 0 for any. */
-  timeout: number
-  /** The same for single methods, in place of `timeout`. */
-  timeouts: Record<string, number>
-  /** Milliseconds until a method that ignores its signal costs the host; 0 for never. */
-  grace: number
 }
 
 export interface LoadedClass {
