@@ -107,9 +107,11 @@ export class Supervisor {
   async #start(): Promise<void> {
     await this.#registry.start()
     this.#dispatcher?.start()
-    // By the monotonic clock: what a jump of the wall clock made due must not wait for that same clock.
-    const period = this.#config.persistent_delay * 1_000
-    this.#sweeps = setInterval(() => this.#dispatcher?.sweep(), period)
+    const dispatcher = this.#dispatcher
+    if (dispatcher !== undefined) {
+      // By the monotonic clock: what a jump of the wall clock made due must not wait for that same clock.
+      this.#sweeps = setInterval(() => dispatcher.sweep(), this.#config.persistent_delay * 1_000)
+    }
     this.#schedules.start()
     this.#heartbeats = setInterval(() => {
       for (const session of this.#sessions) session.heartbeat()

@@ -19,8 +19,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       { file: COMMIT_LOOP, find: 'this.#writer.sync();', put: '' },
       {
         file: COMMIT_LOOP,
-        find: 'this.#unproven = bytes > 0;',
-        put: 'this.#unproven = bytes > 0; this.#writer.sync();',
+        find: 'this.#unproven = true;',
+        put: 'this.#unproven = true; this.#writer.sync();',
       },
     ],
   },

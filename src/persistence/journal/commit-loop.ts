@@ -141,14 +141,14 @@ export class CommitLoop {
     }
   }
 
-  #finish({ ranges, bytes }: Ranges, stored: number, taken: number, wanted: boolean, refused?: string): void {
+  #finish({ ranges }: Ranges, stored: number, taken: number, wanted: boolean, refused?: string): void {
     if (wanted) this.#report(-stored)
     this.#writer.sync()
     const { segment, segmentFirstSeq, end } = this.#writer
     const offset = this.#writer.bodyOffset
     const report = { stored, segment, segmentFirstSeq, offset, end, parts: ranges, bytes: taken }
     this.#report(refused === undefined ? report : { ...report, refused })
-    this.#unproven = bytes > 0
+    this.#unproven = true
   }
 
   #setFull(full: boolean): void {

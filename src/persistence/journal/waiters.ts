@@ -76,8 +76,8 @@ export class Waiters {
     const waiting = this.#waiting.slice(this.#head)
     this.#waiting = []
     this.#head = 0
+    const refused = (record: number) => record > this.#storedUpTo && record <= seq
     for (const waiter of waiting) {
-      const refused = (record: number) => record > this.#storedUpTo && record <= seq
       const own = refused(waiter.seq)
       if ((onlyAdds && !waiter.adds) || !(own || waiter.relies.some(refused))) {
         this.#waiting.push(waiter)

@@ -19,10 +19,6 @@ export class RowHeap {
     this.#before = before
   }
 
-  get size(): number {
-    return this.#size
-  }
-
   /** The row that leaves first, or NONE. */
   peek(): number {
     return this.#size === 0 ? NONE : this.#rows[0]!

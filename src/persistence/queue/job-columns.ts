@@ -54,11 +54,6 @@ export class JobColumns {
   /** Rows that were given back, chained through `slot`. */
   #free = NONE
 
-  /** How many jobs there are. */
-  get size(): number {
-    return this.#used
-  }
-
   /** Rows below this number may hold a job. */
   get end(): number {
     return this.#rows

@@ -181,10 +181,7 @@ export class Queue {
     const state = this.#state
     const { jobs } = state
     const row = state.ids.find(id)
-    if (row === NONE) return
-    const pending = jobs.pending.get(row)
-    jobs.pending.set(row, Pending.none)
-    switch (pending) {
+    switch (this.#takePending(row)) {
       case Pending.enqueue:
         state.bodies.stored(row)
         state.move(row, jobs.runAt.get(row) <= now ? State.ready : State.scheduled)
@@ -208,10 +205,7 @@ export class Queue {
     const state = this.#state
     const { jobs } = state
     const row = state.ids.find(id)
-    if (row === NONE) return
-    const pending = jobs.pending.get(row)
-    jobs.pending.set(row, Pending.none)
-    switch (pending) {
+    switch (this.#takePending(row)) {
       case Pending.enqueue:
         state.forget(row)
         break
@@ -267,6 +261,15 @@ export class Queue {
     const row = ids.find(id)
     if (row === NONE || jobs.state.get(row) !== State.active || jobs.pending.get(row) !== Pending.none) return NONE
     return jobs.attempts.get(row) === attempt ? row : NONE
+  }
+
+  /** What was under way with the job, which is over now. */
+  #takePending(row: number): number {
+    if (row === NONE) return Pending.none
+    const { pending } = this.#state.jobs
+    const found = pending.get(row)
+    pending.set(row, Pending.none)
+    return found
   }
 
   #settle(row: number, settlement: Settlement): void {
