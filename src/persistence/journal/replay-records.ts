@@ -20,6 +20,7 @@ import {
 import { RECORD_HEADER_BYTES, RecordFlag, RecordType } from './record-types.js'
 
 const RECORD_VERSION = 1
+const NO_BYTES: Buffer = Buffer.alloc(0)
 
 /** A record that this program cannot take; `offset` is where it stands in the segment. */
 export class BadRecord extends Error {
@@ -41,7 +42,12 @@ export class RecordReplay {
     id: 0,
     worker: '',
     workerKey: '',
-    jobKey: () => '',
+    bytes: NO_BYTES,
+    keyStart: 0,
+    keyEnd: 0,
+    keyText(): string {
+      return this.bytes.toString('utf8', this.keyStart, this.keyEnd)
+    },
     hashA: 0,
     hashB: 0,
     runAt: 0,
@@ -119,7 +125,9 @@ export class RecordReplay {
     job.id = id
     job.worker = this.#worker.read(bytes, worker, workerKey)
     job.workerKey = this.#workerKey.read(bytes, workerKey, method)
-    job.jobKey = () => bytes.toString('utf8', jobKey, payload)
+    job.bytes = bytes
+    job.keyStart = jobKey
+    job.keyEnd = payload
     job.hashA = a
     job.hashB = b
     job.runAt = view.getFloat64(start, true)

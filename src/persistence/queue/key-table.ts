@@ -4,6 +4,11 @@ import { type JobColumns, NONE } from './job-columns.js'
 import { type KeyHash, mix } from './key-hash.js'
 import { RowTable } from './row-table.js'
 
+/** Makes the text of a key when it is needed. */
+export interface KeySource {
+  keyText(): string
+}
+
 export class KeyTable {
   readonly #jobs: JobColumns
   readonly #bodies: JobBodies
@@ -16,14 +21,14 @@ export class KeyTable {
   }
 
   /** The row of the job that holds the key, or NONE. `key` is the hash of `jobKey`, which is made only when it is needed. */
-  find(queue: number, key: KeyHash, jobKey: string | (() => string)): number {
+  find(queue: number, key: KeyHash, jobKey: string | KeySource): number {
     const jobs = this.#jobs
     const hash = slotHash(queue, key.a)
     const { slots, mask } = this.#table.shard(hash)
     for (let at = hash & mask; slots[at] !== 0; at = (at + 1) & mask) {
       const row = slots[at]! - 1
       if (jobs.hashB.get(row) !== key.b || jobs.hashA.get(row) !== key.a || jobs.queue.get(row) !== queue) continue
-      if (this.#bodies.hasKey(row, typeof jobKey === 'string' ? jobKey : jobKey())) return row
+      if (this.#bodies.hasKey(row, typeof jobKey === 'string' ? jobKey : jobKey.keyText())) return row
     }
     return NONE
   }

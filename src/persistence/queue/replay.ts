@@ -7,14 +7,13 @@
 import type { JobFailure, QueueName } from '../store.js'
 import { Flag, NONE, State } from './job-columns.js'
 import type { Settlement } from './job-queue.js'
+import type { KeySource } from './key-table.js'
 import { outcomeUnknown } from './queue.js'
 import type { QueueState } from './queue-state.js'
 
 /** A job as it is read back. Nothing keeps the object itself, so that one can serve for all. */
-export interface ReplayedJob extends QueueName {
+export interface ReplayedJob extends QueueName, KeySource {
   readonly id: number
-  /** Called only when another job's key has the same hash. */
-  readonly jobKey: () => string
   /** The hash of its key. */
   readonly hashA: number
   readonly hashB: number
@@ -130,7 +129,7 @@ export class Replay {
     const queue = state.ensure(job.worker, job.workerKey)
     hash.a = job.hashA
     hash.b = job.hashB
-    const holder = dead ? NONE : keys.find(queue.number, hash, job.jobKey)
+    const holder = dead ? NONE : keys.find(queue.number, hash, job)
     if (holder !== NONE) {
       if (jobs.state.get(holder) !== State.active) return NONE
       this.#giveUp(holder)
