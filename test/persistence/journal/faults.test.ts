@@ -1,24 +1,10 @@
 import t from 'tap'
-import type { OffstageError, StoreError } from '#offstage/errors.js'
+import type { StoreError } from '#offstage/errors.js'
 import { newJob } from '../../contract/job-store.js'
 import { FakeFs, systemError } from './fake-fs.js'
-import { add, keys, openFake, QUEUE } from './journals.js'
+import { add, failing, keys, openFake, outcome, QUEUE } from './journals.js'
 
 const SMALL = 2048
-
-/** Every call of this kind to a segment fails from now on. */
-function failing(system: FakeFs, call: string, code: string, path = '.seg') {
-  system.before = (now, at) => {
-    if (now === call && at.includes(path)) throw systemError(code, at)
-  }
-}
-
-function outcome(promise: Promise<unknown>): Promise<Partial<OffstageError>> {
-  return promise.then(
-    () => ({}),
-    (error: OffstageError) => error,
-  )
-}
 
 t.test('a full disk refuses the batch, leaves no trace of it, and the next one goes on', async (t) => {
   const system = new FakeFs()

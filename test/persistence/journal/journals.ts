@@ -1,8 +1,9 @@
 /** Journals for tests: over files in memory, with a clock that moves with every look at it. */
+import type { OffstageError } from '#offstage/errors.js'
 import { type JournalOptions, openJournal } from '#offstage/persistence/journal/open.js'
 import type { JobInfo, JobStore, NewJob } from '#offstage/persistence/store.js'
 import { newJob } from '../../contract/job-store.js'
-import { FakeFs } from './fake-fs.js'
+import { FakeFs, systemError } from './fake-fs.js'
 
 export const DIR = '/journal'
 export const QUEUE = { worker: 'mailer', workerKey: '' }
@@ -53,4 +54,19 @@ export function equal(found: unknown, expected: unknown): void {
 function sorted(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) return value
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** Every call of this kind to such a path fails from now on. */
+export function failing(system: FakeFs, call: string, code: string, path = '.seg'): void {
+  system.before = (now, at) => {
+    if (now === call && at.includes(path)) throw systemError(code, at)
+  }
+}
+
+/** The error, or nothing of one. */
+export function outcome(promise: Promise<unknown>): Promise<Partial<OffstageError>> {
+  return promise.then(
+    () => ({}),
+    (error: OffstageError) => error,
+  )
 }

@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
-import type { OffstageError } from '#offstage/errors.js'
 import { openJournal } from '#offstage/persistence/journal/open.js'
 import { Verb } from '#offstage/wire/envelope.js'
 import { newJob } from '../../../contract/job-store.js'
@@ -12,27 +11,13 @@ import { Server } from '../../../support/server.js'
 import { noStrace, straced } from '../../../support/strace.js'
 import type RecordingWorker from '../../../support/workers/recording_worker.js'
 import { SMALL } from '../damage.js'
-import { FakeFs, systemError } from '../fake-fs.js'
-import { add, keys, openFake, QUEUE } from '../journals.js'
+import { FakeFs } from '../fake-fs.js'
+import { add, failing, keys, openFake, outcome, QUEUE } from '../journals.js'
 
 const FAR_AWAY = Date.UTC(2090, 0, 1)
 const FIRST_SEGMENT = '0000000000000001-0000000000000001.seg'
 
 const strace = { skip: noStrace, timeout: 120_000 }
-
-/** Every call of this kind to such a path fails from now on. */
-function failing(system: FakeFs, call: string, code: string, path = '.seg') {
-  system.before = (now, at) => {
-    if (now === call && at.includes(path)) throw systemError(code, at)
-  }
-}
-
-function outcome(promise: Promise<unknown>): Promise<Partial<OffstageError>> {
-  return promise.then(
-    () => ({}),
-    (error: OffstageError) => error,
-  )
-}
 
 /** A folder for a supervisor's journal. */
 function dataFolder(t: Test): string {
