@@ -161,6 +161,41 @@ t.test('the disk stays within three times what is needed, and a few segments', a
   t.pass()
 })
 
+/** Bytes of FULL records, and of others, in every batch that is written from now on. */
+function watchBatches(system: FakeFs): { moved: number; other: number; largest: number }[] {
+  const batches: { moved: number; other: number; largest: number }[] = []
+  const { write } = system
+  system.write = function (file, parts, position) {
+    const bytes = Buffer.concat(parts)
+    if (bytes.toString('latin1', 0, 4) === 'OFTB') {
+      const batch = { moved: 0, other: 0, largest: 0 }
+      const end = 48 + bytes.readUInt32LE(4)
+      for (let at = 48, length: number; at < end; at += length) {
+        length = bytes.readUInt32LE(at)
+        if (bytes[at + 8] === 2) {
+          batch.moved += length
+          batch.largest = Math.max(batch.largest, length)
+        } else batch.other += length
+      }
+      batches.push(batch)
+    }
+    return write.call(this, file, parts, position)
+  }
+  return batches
+}
+
+t.test('a commit moves at most twice the bytes that it brings, but for the job that it is at', async (t) => {
+  const system = new FakeFs()
+  const store = await openFake(system, SMALL)
+  await store.enqueue(Array.from({ length: 60 }, (_, i) => kept(`kept ${i}`, { payload: Buffer.alloc(i * 3) })))
+  const batches = watchBatches(system)
+  await churn(store, 200)
+  t.ok(batches.filter(({ moved }) => moved > 0).length > 20, 'a little with many commits')
+  for (const { moved, other, largest } of batches) {
+    if (moved > 2 * other + largest) t.fail(`${moved} bytes were moved with ${other}`)
+  }
+})
+
 t.test('the oldest segments leave the manifest before they leave the folder', async (t) => {
   const system = new FakeFs()
   const store = await openFake(system, SMALL)
