@@ -14,9 +14,10 @@ const FRAME_BYTES = 512 * 1024
 export async function enqueueMany(link: Link, jobs: unknown, options: unknown): Promise<Enqueued[]> {
   if (!Array.isArray(jobs)) throw new InvalidArgument(`enqueueMany takes an array of jobs, and not ${show(jobs)}`)
   // All jobs are read before any is sent: one that is wrong leaves nothing half done.
-  const calls = encodeJobs(jobs).map((body) => {
+  const calls = encodeJobs(jobs).map(({ body, repeatable }) => {
     const call = new Call(Verb.ENQUEUE_MANY, '', '', '')
     call.payload = body
+    call.repeatable = repeatable
     readCommonOptions(call, options)
     return call
   })
@@ -24,13 +25,21 @@ export async function enqueueMany(link: Link, jobs: unknown, options: unknown): 
   return answers.flat().map(([id, created]) => ({ id, created }))
 }
 
-/** Bodies of ENQUEUE_MANY frames: for each job its length, its envelope, its argument. */
-function encodeJobs(jobs: readonly unknown[]): Uint8Array[] {
-  const bodies: Uint8Array[] = []
+/** What one ENQUEUE_MANY frame carries. */
+interface Batch {
+  /** For each job its length, its envelope, its argument. */
+  readonly body: Uint8Array
+  /** None of its jobs is `atMostOnce`. */
+  readonly repeatable: boolean
+}
+
+function encodeJobs(jobs: readonly unknown[]): Batch[] {
+  const batches: Batch[] = []
   let body = Buffer.allocUnsafe(0)
   let at = 0
+  let repeatable = true
   const close = () => {
-    if (at > 0) bodies.push(body.subarray(0, at))
+    if (at > 0) batches.push({ body: body.subarray(0, at), repeatable })
   }
   for (let index = 0; index < jobs.length; index++) {
     const job = readEntry(jobs[index], `jobs[${index}]`)
@@ -39,7 +48,9 @@ function encodeJobs(jobs: readonly unknown[]): Uint8Array[] {
       close()
       body = Buffer.allocUnsafe(Math.max(most, Math.min(FRAME_BYTES, 256 * jobs.length)))
       at = 0
+      repeatable = true
     }
+    if (job.atMostOnce) repeatable = false
     const payloadAt = writeEnvelope(body, at + 4, job)
     body.set(job.payload, payloadAt)
     const end = payloadAt + job.payload.length
@@ -47,7 +58,7 @@ function encodeJobs(jobs: readonly unknown[]): Uint8Array[] {
     at = end
   }
   close()
-  return bodies
+  return batches
 }
 
 function readEntry(job: unknown, at: string): Call {

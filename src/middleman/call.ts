@@ -36,8 +36,8 @@ export class Call implements Envelope, Limited {
 
   /** Argument bytes; empty for none. */
   payload: Uint8Array = NOTHING
-  /** Running it twice does what running it once does, says the caller. */
-  idempotent = false
+  /** Sending it again after a connection broke cannot do anything twice. */
+  repeatable: boolean
   signal: AbortSignal | undefined = undefined
 
   corr = 0
@@ -65,6 +65,7 @@ export class Call implements Envelope, Limited {
     this.worker = worker
     this.workerKey = workerKey
     this.method = method
+    this.repeatable = REPEATABLE[verb]!
   }
 
   /** The promise of the answer; from here on the deadline runs and the signal is heard. */
@@ -79,11 +80,6 @@ export class Call implements Envelope, Limited {
     }
     this.signal?.addEventListener('abort', this, { once: true })
     return promise
-  }
-
-  /** Sending it again after a connection broke cannot do anything twice. */
-  get repeatable(): boolean {
-    return this.idempotent || REPEATABLE[this.verb]!
   }
 
   /** What is known of it while there is no answer. */
@@ -155,7 +151,8 @@ export function cancelled(call: Call, signal: AbortSignal): Cancelled {
 const REPEATABLE: Record<number, boolean> = {
   [Verb.CALL]: false,
   [Verb.ASYNC]: false,
-  // A job key makes it one job however often it comes.
+  // A job key makes it one job, unless the first has ended meanwhile: then it runs again, which only a job that is
+  // `atMostOnce` excludes.
   [Verb.ENQUEUE]: true,
   [Verb.ENQUEUE_MANY]: true,
   // Not DEQUEUE: the second answer would be that nothing was removed.

@@ -51,7 +51,7 @@ export function readOptions(call: Call, options: unknown): Extras {
           break
         case 'idempotent':
           if (verb === Verb.DEQUEUE) throw unknownOption(call, name, FOR_DEQUEUE)
-          call.idempotent = boolean(call, name, value)
+          if (boolean(call, name, value)) call.repeatable = true
           break
         default:
           if (!readCommon(call, name, value) && !(verb === Verb.ENQUEUE && readJobOption(call, name, value))) {
@@ -61,6 +61,8 @@ export function readOptions(call: Call, options: unknown): Extras {
     }
   }
   if (call.jobKey === '' && (verb === Verb.ENQUEUE || verb === Verb.DEQUEUE)) throw noJobKey(call)
+  // Whatever else was said of it: the first one may have run to its end, and then its key is free again.
+  if (call.atMostOnce) call.repeatable = false
   return extras
 }
 

@@ -61,7 +61,10 @@ export interface JobOptions {
   priority?: number | undefined
   /** How often the job may be started; the server's default is 5. */
   attempts?: number | undefined
-  /** Started once at most: a crash while it runs leaves it dead. */
+  /**
+   * Started once at most: a crash while it runs leaves it dead. So it is not sent again by itself when the connection
+   * breaks: that rejects with `OutcomeUnknown` (executed: maybe), and the whole frame of an `enqueueMany` with it.
+   */
   atMostOnce?: boolean | undefined
 }
 

@@ -185,6 +185,45 @@ t.test('calls on a connection that breaks have an unknown outcome, unless repeat
   t.match(second[2], { jobKey: 'k', arg: 'job' }, 'with everything that it had')
 })
 
+t.test('an enqueue that is to start at most once is not sent again, alone or in bulk', async (t) => {
+  const { server, worker, middleMan } = await connected(t, () => {})
+  const once = { jobKey: 'k', atMostOnce: true }
+  const job = { worker: 'w', method: 'm' }
+  // Two frames: what is in the other one can be repeated.
+  const big = Buffer.alloc(600_000)
+  const unknown = { name: 'OutcomeUnknown', executed: 'maybe' }
+  const lost = [
+    t.rejects(worker.enqPlain!(once), unknown),
+    t.rejects(worker.enqPlain!({ ...once, idempotent: true }), unknown, 'nor when something else says that it may'),
+    t.rejects(
+      middleMan.enqueueMany([
+        { ...job, ...once },
+        { ...job, jobKey: 'second' },
+      ]),
+      unknown,
+    ),
+    t.rejects(
+      middleMan.enqueueMany([
+        { ...job, ...once },
+        { ...job, jobKey: 'in a second frame', arg: big },
+      ]),
+      unknown,
+    ),
+  ]
+  const repeated = worker.enqPlain!({ jobKey: 'other', atMostOnce: false })
+  await server.calls(6)
+  server.script = echo
+  server.cut()
+  await Promise.all(lost)
+  t.match(await repeated, { created: true })
+  const second = server.received.filter(({ session }) => session === 1)
+  t.match(
+    second.map(({ arg, jobKey }) => (Array.isArray(arg) ? arg[0].jobKey : jobKey)).sort(),
+    ['in a second frame', 'other'],
+    'no other came twice',
+  )
+})
+
 t.test('what was still in the outbox when the connection broke goes out on the next one', async (t) => {
   const { server, link, worker } = await linked(t)
   await worker.first!()
