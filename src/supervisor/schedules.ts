@@ -2,13 +2,13 @@
  * Calls methods at the times that the configuration says. A firing that comes while the last one still runs is
  * left out, and says so in the log.
  */
-import { createTask, type ScheduledTask } from 'node-cron'
 import type { ReplySink } from '../actors/reply.js'
 import { ConfigurationError } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
 import { envelope, envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { decodeFailure } from '../wire/failure.js'
 import type { Schedule } from './config.js'
+import { CronTimer } from './cron-timer.js'
 import { asOffstageError } from './enqueuer.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
@@ -25,12 +25,15 @@ export class Schedules implements ReplySink {
   readonly #entries: readonly Entry[]
   readonly #registry: Registry
   readonly #log: Logger
-  readonly #tasks: ScheduledTask[] = []
+  readonly #timer: CronTimer
 
   /** Throws a `ConfigurationError` for a schedule whose worker or method does not exist. */
   constructor(schedules: readonly Schedule[], registry: Registry, log: Logger, file: string | undefined) {
     this.#registry = registry
     this.#log = log
+    this.#timer = new CronTimer((ms) => {
+      log.warn({ ms }, `the wall clock jumped by ${(ms / 1_000).toFixed(1)} s: schedules go on with their next time`)
+    })
     this.#entries = schedules.map((schedule) => {
       const where = `${file}: schedules.${schedule.worker}.${schedule.method}`
       try {
@@ -45,16 +48,14 @@ export class Schedules implements ReplySink {
   start(): void {
     for (const [tag, { schedule }] of this.#entries.entries()) {
       for (const expression of schedule.cron.expressions) {
-        const options = { logger: this.#cronLogger(schedule), ...zone(schedule) }
-        const task = createTask(expression, ({ date }) => this.#fire(tag, date), options)
-        this.#tasks.push(task)
-        void task.start()
+        this.#timer.add(expression, schedule.timezone, (at) => this.#fire(tag, at))
       }
     }
+    this.#timer.start()
   }
 
   stop(): void {
-    for (const task of this.#tasks.splice(0)) void task.destroy()
+    this.#timer.stop()
   }
 
   result(tag: number): void {
@@ -99,12 +100,6 @@ export class Schedules implements ReplySink {
     entry.running = false
     return entry
   }
-
-  #cronLogger({ worker, method }: Schedule) {
-    const line = (level: 'info' | 'warn' | 'error' | 'debug') => (message: string | Error) =>
-      this.#log[level]({ worker, method }, message instanceof Error ? message.message : message)
-    return { info: line('info'), warn: line('warn'), error: line('error'), debug: line('debug') }
-  }
 }
 
 function bodyOf({ worker, method, data }: Schedule, where: string): Buffer {
@@ -114,10 +109,6 @@ function bodyOf({ worker, method, data }: Schedule, where: string): Buffer {
   const at = writeEnvelope(body, 0, e)
   body.set(payload, at)
   return body.subarray(0, at + payload.length)
-}
-
-function zone({ timezone }: Schedule): { timezone?: string } {
-  return timezone === undefined ? {} : { timezone }
 }
 
 function yearIn(at: Date, timezone: string | undefined): number {
