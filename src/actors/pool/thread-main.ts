@@ -118,7 +118,8 @@ class ThreadLine implements ActorBridge {
     this.#mustRun('its cache')
     const before = Atomics.load(this.#answers, 0)
     this.post(question)
-    Atomics.wait(this.#answers, 0, before)
+    // The wake-up for an earlier answer may come only now.
+    while (Atomics.load(this.#answers, 0) === before) Atomics.wait(this.#answers, 0, before)
     this.#answer = undefined
     this.hear()
     return this.#answer!
