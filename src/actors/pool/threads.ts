@@ -46,7 +46,10 @@ export class PoolThreads implements PoolRunner {
     const { port1, port2 } = new MessageChannel()
     const line = new Line(task.method, port1, bridge, signal)
     const sent: ThreadTask = { load: this.#options.load, task, port: port2, answers: line.answers }
-    pool.run(sent, { transferList: [port2] }).catch((error: unknown) => line.lost(error))
+    pool.run(sent, { transferList: [port2] }).then(
+      () => line.free(),
+      (error: unknown) => line.lost(error),
+    )
     return line.outcome
   }
 
@@ -78,6 +81,8 @@ class Line {
   readonly #bridge: ActorBridge
   readonly #signal: AbortSignal
   #started = false
+  /** The method has ended: this says how. */
+  #end: (() => void) | undefined
   #resolve: (value: unknown) => void = () => undefined
   #reject: (error: Error) => void = () => undefined
 
@@ -96,11 +101,20 @@ class Line {
     else signal.addEventListener('abort', this.#cancel, { once: true })
   }
 
+  /**
+   * The thread is free again. Only now the outcome is known to who waits for it: what that defers next goes to this
+   * thread, where the pool would have started another one before.
+   */
+  free(): void {
+    this.#drain()
+    this.#end?.()
+    this.#close()
+  }
+
   /** The thread has died, or the task could not be posted; what it said before comes first. */
   lost(error: unknown): void {
-    for (let left = receiveMessageOnPort(this.#port); left !== undefined; left = receiveMessageOnPort(this.#port)) {
-      this.#hear(left.message as FromThread)
-    }
+    this.#drain()
+    this.#end?.()
     if (error instanceof Error && error.name === 'DataCloneError') {
       this.#fail(
         new InvalidArgument(`the argument of ${this.#method} cannot be sent to a thread: ${error.message}`, {
@@ -131,14 +145,13 @@ class Line {
         this.#started = true
         return
       case 'returned':
-        this.#resolve(message.value)
-        this.#close()
+        this.#end = () => this.#resolve(message.value)
         return
       case 'threw':
-        this.#fail(revive(message.failure))
+        this.#end = () => this.#reject(revive(message.failure))
         return
       case 'cannotRun':
-        this.#fail(new InvalidArgument(message.message))
+        this.#end = () => this.#reject(new InvalidArgument(message.message))
         return
       case 'log':
         this.#bridge.log(message.line)
@@ -156,6 +169,13 @@ class Line {
         const { token } = message
         void this.#bridge.settle(message.release).then((current) => this.#send({ type: 'settled', token, current }))
       }
+    }
+  }
+
+  /** The pool's own messages come by another port, and may overtake those of this one. */
+  #drain(): void {
+    for (let left = receiveMessageOnPort(this.#port); left !== undefined; left = receiveMessageOnPort(this.#port)) {
+      this.#hear(left.message as FromThread)
     }
   }
 

@@ -119,6 +119,45 @@ for (const host of ['thread', 'process', 'inline'] as const) {
       t.equal(r.cache.size, 0)
     })
 
+    t.test('gets from the cache what it asks for also when the wake-up for the answer before comes late', async (t) => {
+      const r = await make(
+        t,
+        `async go() {
+          const { notify } = Atomics
+          let late = 1
+          // The host is held up between its first answer and the wake-up, which then finds the thread in its next wait.
+          Atomics.notify = (words, at) => {
+            if (words.length !== 1 || late-- !== 1) return notify(words, at)
+            while (notify(words, at) === 0);
+          }
+          this.cache.set('a', 1).set('b', 2)
+          try { return await this.threadPool.defer('there') } finally { Atomics.notify = notify }
+        }
+        there() {
+          const { wait } = Atomics
+          Atomics.wait = (words, at, before) => {
+            if (before === 0) while (Atomics.load(words, at) === 0);
+            return wait(words, at, before)
+          }
+          try { return [this.cache.get('a'), this.cache.get('b')] } finally { Atomics.wait = wait }
+        }`,
+      )
+      t.same(await r.call('go'), [1, 2])
+    })
+
+    t.test('calls one after the other share a thread', async (t) => {
+      const r = await make(
+        t,
+        `async go() {
+          const ids = new Set()
+          for (let i = 0; i < 50; i++) ids.add(await this.threadPool.defer('there', i % 2 === 0).catch(({ code }) => code))
+          return ids.size
+        }
+        there(fine) { if (fine) return threadId; throw Object.assign(new Error('odd'), { code: threadId }) }`,
+      )
+      t.equal(await r.call('go'), 1)
+    })
+
     t.test('logs from there with the worker, the method and the job key', async (t) => {
       const r = await make(
         t,
