@@ -21,7 +21,7 @@ import {
   WAITING,
 } from './message.js'
 import { monotonic } from './messages.js'
-import { late, notStarted, overdue, type ReplySink, reply } from './reply.js'
+import { late, notStarted, overdue, type ReplySink, reply, replyOverdue } from './reply.js'
 
 /** What is sent ahead of its turn, so that the host need not wait for the supervisor between turns. */
 const WINDOW_BYTES = 1024 * 1024
@@ -207,7 +207,7 @@ export class Mailbox {
     if (started && message.sink!.queued === true) return
     message.state = ANSWERED
     const error = started ? overdue(originOf(message).method, over <= now ? limit : 0) : late()
-    reply(message.sink!, message.tag, error)
+    replyOverdue(message.sink!, message.tag, error)
   }
 
   #tell(message: Message, now: number): void {
@@ -309,11 +309,13 @@ export class Mailbox {
 
   #remove(message: Message): void {
     unlink(message)
+    const answered = message.state === ANSWERED ? message.sink : undefined
     message.state = FREE
     message.body = NOTHING
     message.sink = undefined
     this.#size--
     this.#free.push(message.index)
+    answered?.stopped?.(message.tag)
   }
 
   #newRecord(): Message {

@@ -10,6 +10,10 @@ export interface ReplySink {
   result(tag: number, bytes: Buffer, start: number, end: number): void
   /** The body of an ERROR; the bytes are valid only during the call. */
   failed(tag: number, bytes: Buffer, start: number, end: number): void
+  /** As `failed`, when the caller's time is up and the method goes on; `stopped` follows. Without it, `failed` is used. */
+  overdue?(tag: number, bytes: Buffer, start: number, end: number): void
+  /** What was overdue has ended now. */
+  stopped?(tag: number): void
   /** A queued job's method called `finish()` or `release()` of `this.persistentJob`. */
   settle(tag: number, how: 'finish' | 'release', done: (current: boolean) => void): void
 }
@@ -32,7 +36,18 @@ export function overdue(method: string, limit: number): OffstageError {
 }
 
 export function reply(sink: ReplySink, tag: number, error: OffstageError): void {
-  const failure = encodeFailure(error)
-  const bytes = Buffer.from(failure.buffer as ArrayBuffer, failure.byteOffset, failure.byteLength)
+  const bytes = bytesOf(error)
   sink.failed(tag, bytes, 0, bytes.length)
+}
+
+/** The host still has the message. */
+export function replyOverdue(sink: ReplySink, tag: number, error: OffstageError): void {
+  const bytes = bytesOf(error)
+  if (sink.overdue === undefined) sink.failed(tag, bytes, 0, bytes.length)
+  else sink.overdue(tag, bytes, 0, bytes.length)
+}
+
+function bytesOf(error: OffstageError): Buffer {
+  const failure = encodeFailure(error)
+  return Buffer.from(failure.buffer as ArrayBuffer, failure.byteOffset, failure.byteLength)
 }

@@ -41,6 +41,10 @@ export class Call implements Envelope, Limited {
   signal: AbortSignal | undefined = undefined
 
   corr = 0
+  /** Of its body, as written. */
+  bytes = 0
+  /** It has waited, so less of its time is left than at first. */
+  delayed = false
   /** Who has written it and waits for the answer. */
   channel: Carrier | undefined = undefined
   /** `Connection.flushes` when it was put into the outbox. */

@@ -6,11 +6,12 @@ import { connect, type Socket } from 'node:net'
 import { ConnectionError, InvalidArgument, OffstageError, ProtocolError } from '../errors.js'
 import { decodeValue } from '../wire/codec.js'
 import { Connection, EMPTY_MAP } from '../wire/connection.js'
+import { Credit } from '../wire/credit.js'
 import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { decodeFailure } from '../wire/failure.js'
-import { copyBytes, FrameType, frameName, HEADER_BYTES, MAX_CORR, writeHeader } from '../wire/frame.js'
-import { foreignServer, readHello, writePreamble } from '../wire/handshake.js'
-import { HANDSHAKE_MAX_BODY } from '../wire/limits.js'
+import { CREDIT_LATER, copyBytes, FrameType, frameName, HEADER_BYTES, MAX_CORR, writeHeader } from '../wire/frame.js'
+import { foreignServer, type Hello, readHello, writePreamble } from '../wire/handshake.js'
+import { HANDSHAKE_MAX_BODY, PEER_LIMITS, type PeerLimits } from '../wire/limits.js'
 import type { Address } from './addresses.js'
 import type { Call, Carrier } from './call.js'
 
@@ -28,12 +29,18 @@ export interface ChannelOptions {
   readonly timeout: number
   /** Calls on one connection; then comes the next connection. */
   readonly maxCorr?: number
+  readonly limits?: PeerLimits
 }
 
 export class Channel implements Carrier {
   readonly address: Address
   readonly #owner: ChannelOwner
   readonly #pending = new Map<number, Call>()
+  /** Calls that were given up and whose credit the server still has: their numbers, and bytes. */
+  readonly #givenUp = new Map<number, number>()
+  /** Calls that wait for credit, in order. */
+  readonly #backlog = new Set<Call>()
+  #credit = new Credit(0, 0)
   readonly #maxCorr: number
   readonly #timer: NodeJS.Timeout
   readonly #socket: Socket
@@ -43,11 +50,13 @@ export class Channel implements Carrier {
   #leaving = false
   #lost = false
   #lastCorr = 0
+  readonly #limits: PeerLimits
   #maxBody = HANDSHAKE_MAX_BODY
 
   constructor(address: Address, owner: ChannelOwner, options: ChannelOptions) {
     this.address = address
     this.#owner = owner
+    this.#limits = options.limits ?? PEER_LIMITS
     this.#maxCorr = options.maxCorr ?? MAX_CORR
     this.#timer = setTimeout(() => {
       this.#refuse(new ConnectionError(`${address.text} did not answer within ${Math.round(options.timeout)} ms`))
@@ -62,11 +71,6 @@ export class Channel implements Carrier {
     return this.#ready && !this.#leaving && !this.#lost
   }
 
-  /** Calls that wait for their answer. */
-  get pending(): number {
-    return this.#pending.size
-  }
-
   /** While it is being made: whether the process waits for it. Once it is open, its calls decide. */
   hold(yes: boolean): void {
     if (yes) {
@@ -78,8 +82,16 @@ export class Channel implements Carrier {
     }
   }
 
-  /** Writes a call, or fails it when it cannot be written. */
+  /** Writes a call, now or when there is credit for it, or fails it when it cannot be written. */
   send(call: Call): void {
+    if (this.#backlog.size > 0 || !this.#credit.fits(envelopeBound(call) + call.payload.length)) {
+      if (this.#busy === 0) this.#connection!.hold(true)
+      call.delayed = true
+      this.#backlog.add(call)
+    } else this.#sendNow(call)
+  }
+
+  #sendNow(call: Call): void {
     const connection = this.#connection!
     const corr = this.#lastCorr + 1
     try {
@@ -89,19 +101,26 @@ export class Channel implements Carrier {
       return
     }
     this.#lastCorr = corr
+    this.#credit.take(call.bytes)
     call.corr = corr
     call.channel = this
     call.writtenAt = connection.flushes
-    if (this.#pending.size === 0) connection.hold(true)
+    if (this.#busy === 0) connection.hold(true)
     this.#pending.set(corr, call)
     if (corr >= this.#maxCorr) this.#leave(corr)
   }
 
-  /** The answer is not wanted any more. */
+  /** A call that was not written is not wanted any more. */
+  forget(call: Call): void {
+    if (this.#backlog.delete(call)) this.#checkIdle()
+  }
+
+  /** The answer is not wanted any more. The credit comes back when the work has stopped. */
   cancel(call: Call): void {
-    this.#remove(call.corr)
+    this.#pending.delete(call.corr)
+    this.#givenUp.set(call.corr, call.bytes)
     if (!this.#lost) this.#connection!.out.frame(FrameType.CANCEL, 0, call.corr, EMPTY_MAP)
-    this.#endIfDone()
+    this.#checkIdle()
   }
 
   heartbeat(): void {
@@ -112,7 +131,7 @@ export class Channel implements Carrier {
   finish(): void {
     this.#leaving = true
     if (!this.#ready) this.destroy()
-    else this.#endIfDone()
+    else this.#checkIdle()
   }
 
   /** Cuts the connection; calls on it have an unknown outcome. */
@@ -124,7 +143,7 @@ export class Channel implements Carrier {
   #write(connection: Connection, call: Call, corr: number): void {
     const { payload } = call
     const { out } = connection
-    if (call.waitUntil !== 0 && call.limit >= 0) {
+    if (call.delayed && call.limit >= 0) {
       call.timeout = Math.max(0, Math.ceil(call.deadline - performance.now()))
     }
     const largest = envelopeBound(call) + payload.length
@@ -134,7 +153,8 @@ export class Channel implements Carrier {
     const payloadAt = writeEnvelope(out.chunk, bodyAt, call)
     copyBytes(payload, 0, payload.length, out.chunk, payloadAt)
     const end = payloadAt + payload.length
-    writeHeader(out.chunk, at, FrameType.CALL, 0, corr, end - bodyAt)
+    call.bytes = end - bodyAt
+    writeHeader(out.chunk, at, FrameType.CALL, 0, corr, call.bytes)
     out.commit(end)
   }
 
@@ -162,20 +182,23 @@ export class Channel implements Carrier {
       socket,
       HANDSHAKE_MAX_BODY,
       {
-        frame: (type, _flags, corr, bytes, start, end) => this.#frame(type, corr, bytes, start, end),
+        frame: (type, flags, corr, bytes, start, end) => this.#frame(type, flags, corr, bytes, start, end),
         close: (error) => this.#end(error ?? new ConnectionError(`${this.address.text} ended the connection`)),
       },
-      { client: true },
+      { client: true, limits: this.#limits },
     )
   }
 
-  #frame(type: number, corr: number, bytes: Buffer, start: number, end: number): void {
+  #frame(type: number, flags: number, corr: number, bytes: Buffer, start: number, end: number): void {
     if (type === FrameType.RESULT) {
       const call = this.#take(corr, type)
       if (call !== undefined) answer(call, bytes, start, end)
     } else if (type === FrameType.ACCEPTED) this.#take(corr, type)?.succeed(undefined)
-    else if (type === FrameType.ERROR && corr !== 0) this.#take(corr, type)?.fail(decodeFailure(bytes, start, end))
+    else if (type === FrameType.ERROR && corr !== 0) {
+      this.#take(corr, type, (flags & CREDIT_LATER) !== 0)?.fail(decodeFailure(bytes, start, end))
+    } else if (type === FrameType.CREDIT) this.#creditBack(corr)
     else this.#rare(type, bytes, start, end)
+    if (this.#backlog.size > 0) this.#sendBacklog()
     if (this.#leaving) this.#endIfDone()
   }
 
@@ -186,8 +209,7 @@ export class Channel implements Carrier {
       case FrameType.HELLO:
         if (this.#greeted) throw new ProtocolError('the server sent HELLO twice')
         this.#greeted = true
-        this.#maxBody = readHello(bytes, start, end).limits.maxBody
-        this.#connection!.maxBody = this.#maxBody
+        this.#greeting(readHello(bytes, start, end))
         break
       case FrameType.READY:
         if (!this.#greeted) throw new ProtocolError('the server sent READY before HELLO')
@@ -208,19 +230,55 @@ export class Channel implements Carrier {
     }
   }
 
+  #greeting({ limits }: Hello): void {
+    this.#maxBody = limits.maxBody
+    this.#connection!.maxBody = limits.maxBody
+    this.#credit = new Credit(limits.maxCalls, limits.maxCallBytes)
+  }
+
   /** The call that is answered; undefined when it was given up before. */
-  #take(corr: number, type: number): Call | undefined {
+  #take(corr: number, type: number, creditLater = false): Call | undefined {
     const call = this.#pending.get(corr)
-    if (call !== undefined) this.#remove(corr)
+    if (call !== undefined) {
+      this.#pending.delete(corr)
+      if (creditLater) this.#givenUp.set(corr, call.bytes)
+      else this.#credit.giveBack(call.bytes)
+      this.#release()
+    } else if (!creditLater && this.#givenUp.has(corr)) this.#creditBack(corr)
     else if (corr > this.#lastCorr || !this.#ready) {
       throw new ProtocolError(`the server sent ${frameName(type)} for call ${corr}, which does not exist`)
     }
     return call
   }
 
-  #remove(corr: number): void {
-    this.#pending.delete(corr)
-    if (this.#pending.size === 0) this.#connection!.hold(false)
+  #creditBack(corr: number): void {
+    const bytes = this.#givenUp.get(corr)
+    if (bytes === undefined) throw new ProtocolError(`the server sent CREDIT for call ${corr}, which has none to come`)
+    this.#givenUp.delete(corr)
+    this.#credit.giveBack(bytes)
+  }
+
+  #sendBacklog(): void {
+    for (const call of this.#backlog) {
+      if (this.#lost || !this.#credit.fits(envelopeBound(call) + call.payload.length)) return
+      this.#backlog.delete(call)
+      this.#sendNow(call)
+    }
+    this.#release()
+  }
+
+  /** Calls that somebody waits for. */
+  get #busy(): number {
+    return this.#pending.size + this.#backlog.size
+  }
+
+  #release(): void {
+    if (this.#busy === 0 && !this.#lost) this.#connection!.hold(false)
+  }
+
+  #checkIdle(): void {
+    this.#release()
+    this.#endIfDone()
   }
 
   #leave(last: number): void {
@@ -231,15 +289,18 @@ export class Channel implements Carrier {
       if (call.corr > last) unserved.push(call)
     }
     for (const call of unserved) {
-      this.#remove(call.corr)
+      this.#pending.delete(call.corr)
       call.channel = undefined
     }
+    unserved.push(...this.#backlog)
+    this.#backlog.clear()
+    this.#release()
     this.#owner.leaving(this, unserved)
     this.#endIfDone()
   }
 
   #endIfDone(): void {
-    if (this.#leaving && this.#pending.size === 0 && !this.#lost) this.#connection?.end()
+    if (this.#leaving && this.#busy === 0 && !this.#lost) this.#connection?.end()
   }
 
   #refuse(error: Error): void {
@@ -259,6 +320,8 @@ export class Channel implements Carrier {
       // What was still in the outbox never left this process.
       if (call.writtenAt < flushes) call.sent = true
     }
+    unanswered.push(...this.#backlog)
+    this.#backlog.clear()
     this.#owner.lost(this, error, unanswered)
   }
 }

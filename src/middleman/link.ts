@@ -3,6 +3,7 @@
  * Calls that find no channel wait here, for at most `connectTimeout` and never beyond their deadline.
  */
 import { Cancelled, ConnectionError, NoServerAvailable, OutcomeUnknown } from '../errors.js'
+import type { PeerLimits } from '../wire/limits.js'
 import type { Address } from './addresses.js'
 import type { Call, CallOwner } from './call.js'
 import { Channel, type ChannelOwner } from './channel.js'
@@ -15,6 +16,8 @@ export interface LinkOptions {
   readonly timeout: number
   /** Calls on one connection. */
   readonly maxCorr?: number
+  /** What it asks of a server. */
+  readonly limits?: PeerLimits
 }
 
 /** Milliseconds before the next round of attempts: the first, doubled each time, up to the longest. */
@@ -22,13 +25,13 @@ const FIRST_BACKOFF = 50
 const LONGEST_BACKOFF = 5_000
 /** While calls wait, more often than that. */
 const LONGEST_BACKOFF_WAITED_FOR = 500
-const HEARTBEAT_CHECK = 5_000
+const HEARTBEAT_CHECK = 1_000
 
 export class Link implements ChannelOwner, CallOwner {
   readonly addresses: readonly Address[]
   readonly connectTimeout: number
   readonly timeout: number
-  readonly #maxCorr: number | undefined
+  readonly #channelOptions: Pick<LinkOptions, 'maxCorr' | 'limits'>
   /** In the order of their `waitUntil`. */
   readonly #waiting = new Set<Call>()
   /** Channels whose last calls are being answered. */
@@ -52,7 +55,11 @@ export class Link implements ChannelOwner, CallOwner {
     this.addresses = options.addresses
     this.connectTimeout = options.connectTimeout
     this.timeout = options.timeout
-    this.#maxCorr = options.maxCorr
+    const { maxCorr, limits } = options
+    this.#channelOptions = {
+      ...(maxCorr === undefined ? {} : { maxCorr }),
+      ...(limits === undefined ? {} : { limits }),
+    }
   }
 
   /** The server that calls go to now; undefined while there is none. */
@@ -92,7 +99,10 @@ export class Link implements ChannelOwner, CallOwner {
   }
 
   forget(call: Call): void {
-    this.#waiting.delete(call)
+    if (!this.#waiting.delete(call)) {
+      this.#channel?.forget(call)
+      for (const channel of this.#leaving) channel.forget(call)
+    }
     if (this.#waiting.size === 0) this.#holdDialing(false)
   }
 
@@ -174,6 +184,7 @@ export class Link implements ChannelOwner, CallOwner {
       return
     }
     call.waitUntil = performance.now() + this.connectTimeout
+    call.delayed = true
     this.#waiting.add(call)
     if (this.#waiting.size > 1) return
     this.#armWaitTimer(this.connectTimeout)
@@ -223,10 +234,7 @@ export class Link implements ChannelOwner, CallOwner {
   #dial(): void {
     if (this.#closed || this.#dialing !== undefined || this.#channel !== undefined || this.#retry !== undefined) return
     const share = this.connectTimeout / this.addresses.length
-    this.#dialing = new Channel(this.addresses[this.#at]!, this, {
-      timeout: share,
-      ...(this.#maxCorr === undefined ? {} : { maxCorr: this.#maxCorr }),
-    })
+    this.#dialing = new Channel(this.addresses[this.#at]!, this, { ...this.#channelOptions, timeout: share })
     this.#holdDialing(this.#waiting.size > 0 || this.#onRound !== undefined)
   }
 

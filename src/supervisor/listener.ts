@@ -4,19 +4,23 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { ConfigurationError, type OffstageError, ProtocolError } from '../errors.js'
+import { ConfigurationError, type OffstageError, Overloaded, ProtocolError } from '../errors.js'
 import { Connection, type ConnectionEvents, EMPTY_MAP } from '../wire/connection.js'
 import { encodeFailure } from '../wire/failure.js'
 import { FrameType } from '../wire/frame.js'
 import { PREAMBLE_BYTES, readPreamble, writeHello } from '../wire/handshake.js'
-import { HANDSHAKE_TIMEOUT, LINGER } from '../wire/limits.js'
+import { LINGER } from '../wire/limits.js'
+import { Outbox } from '../wire/outbox.js'
+import type { WireStats } from '../wire/stats.js'
 import type { Logger } from './log.js'
+import type { WireLimits } from './wire-limits.js'
 
 export interface ListenerOptions {
   readonly ip: string
   readonly port: number
   readonly insecure: boolean
-  readonly maxBody: number
+  readonly limits: WireLimits
+  readonly stats: WireStats
   /** Names this run of the server in HELLO. */
   readonly serverId: string
   readonly log: Logger
@@ -35,8 +39,18 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#server = createServer({ pauseOnConnect: true }, (socket) => {
+      const { stats, limits } = this.#options
+      if (this.#sockets.size >= limits.maxConnections) {
+        this.#turnAway(socket)
+        return
+      }
       this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
+      stats.accepted++
+      stats.open++
+      socket.once('close', () => {
+        this.#sockets.delete(socket)
+        stats.open--
+      })
       if (this.#early !== undefined) this.#early.push(socket)
       else this.#handshake(socket)
     })
@@ -88,11 +102,13 @@ export class Listener {
   }
 
   #handshake(socket: Socket): void {
+    const { limits, stats } = this.#options
     const peer = `${socket.remoteAddress}:${socket.remotePort}`
     let received: Buffer = Buffer.alloc(0)
-    const timer = setTimeout(() => refuse(new ProtocolError('it sent no preamble in time')), HANDSHAKE_TIMEOUT)
+    const timer = setTimeout(() => refuse(new ProtocolError('it sent no preamble in time')), limits.handshakeTimeout)
     const refuse = (error: OffstageError) => {
       socket.off('data', onData)
+      stats.refuse(error.code)
       this.#options.log.warn({ peer, code: error.code }, `a connection was refused: ${error.message}`)
       this.#sendRefusal(socket, error)
     }
@@ -118,15 +134,16 @@ export class Listener {
   }
 
   #greet(socket: Socket, peer: string, version: number, rest: Buffer): void {
-    const { maxBody, serverId, accept } = this.#options
+    const { limits, stats, serverId, accept } = this.#options
+    const { maxBody, maxCalls, maxCallBytes } = limits
     accept((events) => {
-      const connection = new Connection(socket, maxBody, events)
+      const connection = new Connection(socket, maxBody, events, { limits, stats })
       const hello = {
         version,
         server: serverId,
         nonce: randomBytes(32),
         auth: [],
-        limits: { maxBody },
+        limits: { maxBody, maxCalls, maxCallBytes },
         capabilities: [],
       }
       connection.out.frame(FrameType.HELLO, 0, 0, writeHello(hello))
@@ -137,9 +154,25 @@ export class Listener {
     }, peer)
   }
 
+  /** One too many: it gets a word and no time, since those are what there is too little of. */
+  #turnAway(socket: Socket): void {
+    const { limits, stats, log } = this.#options
+    const error = new Overloaded(
+      `the server has ${limits.maxConnections} connections, and takes no more (max_connections)`,
+    )
+    stats.refuse(error.code)
+    log.warn({ peer: `${socket.remoteAddress}:${socket.remotePort}`, code: error.code }, error.message)
+    const out = new Outbox(() => undefined)
+    out.frame(FrameType.ERROR, 0, 0, encodeFailure(error))
+    socket.on('error', () => undefined) // it is on its way out
+    socket.end(Buffer.concat(out.take()))
+    socket.destroySoon()
+  }
+
   /** Says why before it hangs up, for a client that can read it. */
   #sendRefusal(socket: Socket, error: OffstageError): void {
-    const connection = new Connection(socket, this.#options.maxBody, { frame() {}, close() {} })
+    const { limits, stats } = this.#options
+    const connection = new Connection(socket, limits.maxBody, { frame() {}, close() {} }, { limits, stats })
     connection.out.frame(FrameType.ERROR, 0, 0, encodeFailure(error))
     connection.fail(error)
   }

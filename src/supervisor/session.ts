@@ -8,10 +8,12 @@ import type { Actor } from '../actors/actor.js'
 import { type OffstageError, ProtocolError, RemoteWorkerError } from '../errors.js'
 import type { Enqueued } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
-import { type Connection, type ConnectionEvents, EMPTY_MAP } from '../wire/connection.js'
+import { type Connection, type ConnectionEvents, EMPTY_MAP, type Meter } from '../wire/connection.js'
+import type { Credit } from '../wire/credit.js'
 import { readEnvelope, Verb } from '../wire/envelope.js'
 import { encodeFailure } from '../wire/failure.js'
-import { FrameType, frameName, ownBytes } from '../wire/frame.js'
+import { CREDIT_LATER, FrameType, frameName, ownBytes } from '../wire/frame.js'
+import type { WireStats } from '../wire/stats.js'
 import type { Caller } from './caller.js'
 import { ENQUEUED_BYTES, writeEnqueued } from './enqueued.js'
 import type { Service } from './service.js'
@@ -19,42 +21,74 @@ import type { Service } from './service.js'
 /** One answer is written at a time, and copied from here into its frame. */
 const answerBytes = Buffer.alloc(ENQUEUED_BYTES)
 
-interface Running {
-  readonly actor: Actor
-  readonly message: number
+/** A call that has taken credit. */
+interface Open {
+  /** Of its body. */
+  readonly bytes: number
+  /** What CANCEL needs: where it was sent, and its number there. */
+  actor: Actor | undefined
+  message: number
+}
+
+const NOTHING = new Uint8Array(0)
+
+export interface SessionOptions {
+  readonly peer: string
+  readonly service: Service
+  readonly credit: Credit
+  readonly stats: WireStats
+  /** What its rate is measured with. */
+  readonly meter: Meter | undefined
 }
 
 export class Session implements Caller {
   readonly peer: string
   readonly #connection: Connection
   readonly #service: Service
-  /** What CANCEL needs to find a call again. */
-  readonly #running = new Map<number, Running>()
+  readonly #credit: Credit
+  readonly #stats: WireStats
+  readonly #open = new Map<number, Open>()
   #lastCorr = 0
   #leaving = false
 
   constructor(
     connect: (events: ConnectionEvents) => Connection,
-    peer: string,
-    service: Service,
+    { peer, service, credit, stats, meter }: SessionOptions,
     onClose: (session: Session, error: Error | undefined) => void,
   ) {
     this.peer = peer
     this.#service = service
+    this.#credit = credit
+    this.#stats = stats
     this.#connection = connect({
       frame: (type, _flags, corr, bytes, start, end) => this.#frame(type, corr, bytes, start, end),
-      close: (error) => onClose(this, error),
+      close: (error) => {
+        // Nobody waits for the credit of what still runs.
+        stats.calls -= this.#open.size
+        this.#open.clear()
+        onClose(this, error)
+      },
     })
+    this.#connection.meter = meter
   }
 
   result(corr: number, bytes: Buffer, start: number, end: number): void {
-    this.#running.delete(corr)
+    this.#done(corr)
     this.#result(corr, bytes, start, end)
   }
 
   failed(corr: number, bytes: Buffer, start: number, end: number): void {
-    this.#running.delete(corr)
+    this.#done(corr)
     this.#connection.out.frame(FrameType.ERROR, 0, corr, bytes, start, end)
+  }
+
+  overdue(corr: number, bytes: Buffer, start: number, end: number): void {
+    this.#connection.out.frame(FrameType.ERROR, CREDIT_LATER, corr, bytes, start, end)
+  }
+
+  stopped(corr: number): void {
+    this.#done(corr)
+    this.#connection.out.frame(FrameType.CREDIT, 0, corr, NOTHING)
   }
 
   settle(_corr: number, _how: 'finish' | 'release', done: (current: boolean) => void): void {
@@ -62,24 +96,31 @@ export class Session implements Caller {
   }
 
   accepted(corr: number): void {
+    this.#done(corr)
     this.#connection.out.frame(FrameType.ACCEPTED, 0, corr, EMPTY_MAP)
   }
 
   /** A RESULT from the supervisor itself; `bytes` is CBOR. */
   answer(corr: number, bytes: Uint8Array): void {
+    this.#done(corr)
     this.#result(corr, bytes, 0, bytes.length)
   }
 
   stored(corr: number, job: Enqueued): void {
+    this.#done(corr)
     this.#connection.out.frame(FrameType.RESULT, 0, corr, answerBytes, 0, writeEnqueued(answerBytes, 0, job))
   }
 
   refuse(corr: number, error: OffstageError): void {
+    this.#done(corr)
     this.#connection.out.frame(FrameType.ERROR, 0, corr, encodeFailure(error))
   }
 
   remember(corr: number, actor: Actor, message: number): void {
-    this.#running.set(corr, { actor, message })
+    const open = this.#open.get(corr)
+    if (open === undefined) return
+    open.actor = actor
+    open.message = message
   }
 
   /** Tells the client that no call after the last one will be taken. */
@@ -118,6 +159,7 @@ export class Session implements Caller {
     }
     this.#lastCorr = corr
     if (this.#leaving) return // GOAWAY told the client that this call is safe to send elsewhere
+    this.#takeCredit(corr, end - start)
     const envelope = readEnvelope(bytes, start, end)
     if (envelope.jobId !== 0 || envelope.attempt !== 0) {
       throw new ProtocolError('the envelope has keys from 64 on, which say that a job of the queue is running')
@@ -130,9 +172,33 @@ export class Session implements Caller {
   }
 
   #cancel(corr: number): void {
-    const running = this.#running.get(corr)
+    const open = this.#open.get(corr)
     // An answer that is on its way has won; an enqueue cannot be taken back by CANCEL.
-    if (running !== undefined) running.actor.cancel(running.message)
+    open?.actor?.cancel(open.message)
+    if (open !== undefined) open.actor = undefined // once is enough
+  }
+
+  #takeCredit(corr: number, bytes: number): void {
+    const credit = this.#credit
+    if (!credit.fits(bytes)) {
+      throw new ProtocolError(
+        `call ${corr} of ${bytes} bytes is beyond the credit: ${credit.calls} calls wait for their answers`,
+        {},
+        'FLOW',
+      )
+    }
+    credit.take(bytes)
+    this.#open.set(corr, { bytes, actor: undefined, message: 0 })
+    this.#stats.calls++
+  }
+
+  /** Its work is over: the client may send another one. */
+  #done(corr: number): void {
+    const open = this.#open.get(corr)
+    if (open === undefined) return
+    this.#open.delete(corr)
+    this.#credit.giveBack(open.bytes)
+    this.#stats.calls--
   }
 }
 

@@ -5,7 +5,13 @@
  * first of these wins. README.md's table is checked against this one by a test.
  */
 import { z } from 'zod'
-import { MOST_ATTEMPTS } from '../wire/limits.js'
+import {
+  DEFAULT_MAX_BODY,
+  DEFAULT_MAX_CALL_BYTES,
+  DEFAULT_MAX_CALLS,
+  HARD_MAX_BODY,
+  MOST_ATTEMPTS,
+} from '../wire/limits.js'
 
 interface Setting<T> {
   readonly schema: z.ZodType<T>
@@ -60,7 +66,33 @@ export const SETTINGS = {
   retry_delay: setting(seconds(0.001, 86_400), 1, 'seconds until the first retry; doubles with each further one'),
   retry_max_delay: setting(seconds(0.001, 2_592_000), 3_600, 'longest time until a retry, in seconds'),
   // Not less, so that the longest ERROR always fits.
-  max_body: setting(z.int().min(262_144).max(16_777_216), 1_048_576, 'longest frame, in bytes'),
+  max_body: setting(z.int().min(262_144).max(HARD_MAX_BODY), DEFAULT_MAX_BODY, 'longest frame, in bytes'),
+  max_connections: setting(z.int().min(1).max(1_000_000), 4_096, 'connections at a time; more are refused'),
+  max_calls: setting(
+    z.int().min(1).max(1_000_000),
+    DEFAULT_MAX_CALLS,
+    'calls under way on one connection; a client holds more back',
+  ),
+  max_call_bytes: setting(
+    z.int().min(65_536).max(1_073_741_824),
+    DEFAULT_MAX_CALL_BYTES,
+    'bytes of the calls under way on one connection',
+  ),
+  max_unread: setting(
+    z.int().min(1_048_576).max(4_294_967_296),
+    67_108_864,
+    'bytes that may wait for a client that does not read; with an eighth of it no more is read from it',
+  ),
+  unread_timeout: setting(
+    seconds(0.1, 3_600),
+    10,
+    'seconds after which a client that has not read what waits for it is cut off',
+  ),
+  rate_frames: setting(z.number().min(0), 0, 'frames a second of one identity, 0 for any; beyond it, reading pauses'),
+  rate_bytes: setting(z.number().min(0), 0, 'bytes a second of one identity, 0 for any; beyond it, reading pauses'),
+  handshake_timeout: setting(seconds(0.1, 600), 2, 'seconds in which a client has to have finished its handshake'),
+  frame_timeout: setting(seconds(0.1, 3_600), 10, 'seconds in which a frame that has begun has to be whole'),
+  heartbeat: setting(seconds(1, 3_600), 15, 'seconds of silence after which a client is asked for a sign of life'),
   stop_timeout: setting(seconds(0, 3_600), 10, 'seconds that running methods get when the supervisor stops'),
 } as const
 

@@ -10,18 +10,22 @@ import { ConfigurationError, OffstageError } from '../errors.js'
 import { openJournal } from '../persistence/journal/open.js'
 import { ResultStore } from '../persistence/results/memory.js'
 import type { JobStore } from '../persistence/store.js'
+import { Credit } from '../wire/credit.js'
+import { WireStats } from '../wire/stats.js'
 import type { Config } from './config.js'
 import { Dispatcher } from './dispatcher.js'
 import { Listener } from './listener.js'
 import type { Logger } from './log.js'
+import { Rates } from './rates.js'
 import { Registry } from './registry.js'
 import { Schedules } from './schedules.js'
 import { Service } from './service.js'
 import { Session } from './session.js'
+import { wireLimits } from './wire-limits.js'
 import { findWorkerFiles, isFolder } from './worker-files.js'
 
 /** Milliseconds between two looks at who has fallen silent. */
-const HEARTBEAT_STEP = 5_000
+const HEARTBEAT_STEP = 1_000
 
 /** Hears that the job store failed for good: the process should end, with the error's `exitCode`. */
 export type OnFailure = (error: Error & { exitCode?: number }) => void
@@ -36,9 +40,13 @@ export class Supervisor {
   readonly #listener: Listener
   readonly #service: Service
   readonly #sessions = new Set<Session>()
+  readonly #rates: Rates
   #sweeps: NodeJS.Timeout | undefined
   #heartbeats: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
+
+  /** What has happened on its connections: counters since the start. */
+  readonly wire = new WireStats()
 
   private constructor(parts: Parts) {
     this.#config = parts.config
@@ -48,11 +56,13 @@ export class Supervisor {
     this.#dispatcher = parts.dispatcher
     this.#schedules = parts.schedules
     this.#service = parts.service
+    this.#rates = new Rates(parts.config.rate_frames, parts.config.rate_bytes)
     this.#listener = new Listener({
       ip: parts.config.ip,
       port: parts.config.port,
       insecure: parts.config.insecure,
-      maxBody: parts.config.max_body,
+      limits: wireLimits(parts.config),
+      stats: this.wire,
       serverId: randomUUID(),
       log: parts.log,
       accept: (connect, peer) => this.#accept(connect, peer),
@@ -125,11 +135,21 @@ export class Supervisor {
   }
 
   #accept(connect: ConstructorParameters<typeof Session>[0], peer: string): void {
-    const session = new Session(connect, peer, this.#service, (ended, error) => {
+    const { max_calls, max_call_bytes } = this.#config
+    const stats = this.wire
+    const rate = this.#rates.join('anonymous')
+    const options = { peer, service: this.#service, credit: new Credit(max_calls, max_call_bytes), stats }
+    const session = new Session(connect, { ...options, meter: rate?.meter }, (ended, error) => {
       this.#sessions.delete(ended)
-      if (error !== undefined) this.#log.warn({ peer, err: error }, `a connection broke: ${error.message}`)
-      else this.#log.debug({ peer }, 'a client left')
+      stats.sessions--
+      rate?.leave()
+      if (error === undefined) this.#log.debug({ peer }, 'a client left')
+      else {
+        stats.refuse((error as { code?: string }).code ?? 'UNKNOWN')
+        this.#log.warn({ peer, err: error }, `a connection broke: ${error.message}`)
+      }
     })
+    stats.sessions++
     this.#sessions.add(session)
     this.#log.debug({ peer }, 'a client came')
     if (this.#stopping !== undefined) session.goAway('the server is stopping')

@@ -1,15 +1,16 @@
 /**
  * One TCP connection after its preamble, on either side: frames in, frames out.
  *
- * Frames that are written during one event-loop turn leave in one write. While more than
- * `PAUSE_READING_ABOVE` bytes wait for a slow reader, nothing more is read from it.
+ * Frames that are written during one event-loop turn leave in one write. While much waits for a slow reader, or it
+ * has sent more than its rate allows, nothing more is read from it; TCP then holds it back.
  */
 import type { Socket } from 'node:net'
 import { ConnectionError, OffstageError, Overloaded, ProtocolError } from '../errors.js'
 import { encodeFailure } from './failure.js'
 import { type FrameHandler, FrameReader, FrameType } from './frame.js'
-import { HEARTBEAT_INTERVAL, LINGER, PAUSE_READING_ABOVE, SLOW_READER_ABOVE, SLOW_READER_AFTER } from './limits.js'
+import { LINGER, PAUSE_SHARE, PEER_LIMITS, type PeerLimits } from './limits.js'
 import { Outbox } from './outbox.js'
+import { WireStats } from './stats.js'
 
 /** CANCEL, READY and ACCEPTED carry an empty map: every frame but PING, PONG and CREDIT has a body. */
 export const EMPTY_MAP = Uint8Array.of(0xa0)
@@ -22,12 +23,17 @@ export interface ConnectionEvents {
   close(error: Error | undefined): void
 }
 
+/** Counts what a peer has sent; answers with the milliseconds for which nothing more is to be read from it. */
+export type Meter = (frames: number, bytes: number) => number
+
 export interface ConnectionOptions {
+  readonly limits?: PeerLimits
+  readonly stats?: WireStats
   /**
    * This is the client's side. It reads on whatever waits to be sent: if both sides stopped reading until the
    * other had read, neither ever would. And it does not explain itself before it ends the connection.
    */
-  client?: boolean
+  readonly client?: boolean
 }
 
 export class Connection {
@@ -39,8 +45,14 @@ export class Connection {
   #closed = false
   #flushing = false
   readonly #client: boolean
-  #paused = false
-  #pausedAt = 0
+  readonly #limits: PeerLimits
+  readonly #stats: WireStats
+  /** Nothing is read: since when because the peer does not read, and because it is over its rate. */
+  #unreadSince = 0
+  #overRate: NodeJS.Timeout | undefined
+  /** When the frame that is not whole yet began, and the look at it that is due. */
+  #frameSince = 0
+  #frameTimer: NodeJS.Timeout | undefined
   /** PINGs since bytes last arrived, and when the latest was sent. */
   #asked = 0
   #askedAt = 0
@@ -48,10 +60,14 @@ export class Connection {
   flushes = 0
   /** When bytes last arrived, in milliseconds of the monotonic clock. */
   heardAt = performance.now()
+  /** Known once the peer is. */
+  meter: Meter | undefined
 
   constructor(socket: Socket, maxBody: number, events: ConnectionEvents, options: ConnectionOptions = {}) {
     this.#socket = socket
     this.#client = options.client ?? false
+    this.#limits = options.limits ?? PEER_LIMITS
+    this.#stats = options.stats ?? new WireStats()
     this.#events = events
     this.out = new Outbox(() => this.#schedule())
     this.#reader = new FrameReader({ maxBody }, (type, flags, corr, bytes, start, end) => {
@@ -62,7 +78,10 @@ export class Connection {
     })
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.receive(chunk))
-    socket.on('drain', () => this.#resume())
+    socket.on('drain', () => {
+      this.#unreadSince = 0
+      this.#resume()
+    })
     socket.on('error', (error) => {
       this.#error ??= error
     })
@@ -91,14 +110,23 @@ export class Connection {
   /** Feeds bytes that were read before this object took over the socket. */
   receive(chunk: Buffer): void {
     if (this.#closed) return
-    this.heardAt = performance.now()
+    const now = performance.now()
+    this.heardAt = now
+    const { frames } = this.#reader
     try {
       this.#reader.push(chunk)
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new ProtocolError(String(thrown))
-      if (!this.#client && !this.#closed) this.#explain(error)
-      this.fail(error)
+      this.refuse(error)
+      return
     }
+    this.#count(this.#reader.frames - frames, chunk.length, now)
+  }
+
+  /** Ends the connection because of what the peer did, and tells a client why. */
+  refuse(error: Error): void {
+    if (!this.#client && !this.#closed) this.#explain(error)
+    this.fail(error)
   }
 
   ping(): void {
@@ -107,21 +135,21 @@ export class Connection {
 
   /**
    * Asks a silent peer for a sign of life, and ends the connection when two PINGs went unanswered or the peer
-   * does not read. Has no timer: whoever owns connections calls this on each of them every few seconds.
+   * does not read. Has no timer: whoever owns connections calls this on each of them every second or so.
    */
   heartbeat(now: number = performance.now()): void {
     if (this.#closed) return
-    if (this.#paused && now - this.#pausedAt > SLOW_READER_AFTER && this.#socket.writableLength > SLOW_READER_ABOVE) {
-      this.#error ??= new Overloaded(`the peer does not read: ${this.#socket.writableLength} bytes wait for it`)
-      this.#socket.destroy()
+    if (this.#unreadSince > 0 && now - this.#unreadSince > this.#limits.unreadTimeout) {
+      this.#cutOff()
       return
     }
-    if (now - this.heardAt < HEARTBEAT_INTERVAL) {
+    const { heartbeat } = this.#limits
+    if (now - this.heardAt < heartbeat) {
       this.#asked = 0
       return
     }
     // From the last question on, so that a process that was stopped for a minute asks before it judges.
-    if (this.#asked > 0 && now - this.#askedAt < HEARTBEAT_INTERVAL) return
+    if (this.#asked > 0 && now - this.#askedAt < heartbeat) return
     if (this.#asked === 2) {
       const silence = Math.round((now - this.heardAt) / 1000)
       this.fail(new ConnectionError(`the peer has been silent for ${silence} s and answered no PING`))
@@ -172,6 +200,9 @@ export class Connection {
    */
   #finish(): void {
     const socket = this.#socket
+    this.#unreadSince = 0
+    clearTimeout(this.#overRate)
+    this.#overRate = undefined
     this.#resume()
     socket.end()
   }
@@ -184,10 +215,47 @@ export class Connection {
     socket.once('close', () => clearTimeout(linger))
   }
 
+  /** Of one chunk: the frames that became whole with it, and its bytes. */
+  #count(frames: number, bytes: number, now: number): void {
+    this.#stats.frames += frames
+    this.#stats.bytesIn += bytes
+    if (this.#reader.incomplete === 0) this.#frameSince = 0
+    else if (frames > 0 || this.#frameSince === 0) {
+      this.#frameSince = now
+      this.#frameTimer ??= setTimeout(() => this.#checkFrame(), this.#limits.frameTimeout).unref()
+    }
+    const wait = this.meter?.(frames, bytes) ?? 0
+    if (wait <= 0 || this.#closed || this.#overRate !== undefined) return
+    this.#stats.pausedRate++
+    this.#socket.pause()
+    this.#overRate = setTimeout(() => {
+      this.#overRate = undefined
+      this.#resume()
+    }, wait).unref()
+  }
+
+  /** One timer for all frames that were not whole at first: it looks how old the one of now is. */
+  #checkFrame(): void {
+    this.#frameTimer = undefined
+    if (this.#closed || this.#frameSince === 0) return
+    const { frameTimeout } = this.#limits
+    const left = this.#frameSince + frameTimeout - performance.now()
+    // What we do not read cannot become whole.
+    if (this.#socket.isPaused()) this.#frameSince = performance.now()
+    else if (left <= 0) {
+      this.refuse(new ProtocolError(`a frame was not whole within ${frameTimeout / 1000} s`))
+      return
+    }
+    this.#frameTimer = setTimeout(() => this.#checkFrame(), left > 0 ? left : frameTimeout).unref()
+  }
+
   #resume(): void {
-    if (!this.#paused) return
-    this.#paused = false
-    this.#socket.resume()
+    if (this.#unreadSince === 0 && this.#overRate === undefined) this.#socket.resume()
+  }
+
+  #cutOff(): void {
+    this.#error ??= new Overloaded(`the peer does not read: ${this.#socket.writableLength} bytes wait for it`)
+    this.#socket.destroy()
   }
 
   #schedule(): void {
@@ -203,15 +271,19 @@ export class Connection {
     const pieces = this.out.take()
     if (!socket.writable) return
     this.flushes++
+    for (const piece of pieces) this.#stats.bytesOut += piece.length
     if (pieces.length === 1) socket.write(pieces[0]!)
     else {
       socket.cork()
       for (const piece of pieces) socket.write(piece)
       socket.uncork()
     }
-    if (!this.#paused && !this.#client && socket.writableLength > PAUSE_READING_ABOVE) {
-      this.#paused = true
-      this.#pausedAt = performance.now()
+    if (this.#client) return
+    const { maxUnread } = this.#limits
+    if (socket.writableLength > maxUnread) this.#cutOff()
+    else if (this.#unreadSince === 0 && socket.writableLength > maxUnread * PAUSE_SHARE) {
+      this.#unreadSince = performance.now()
+      this.#stats.pausedUnread++
       socket.pause()
     }
   }
@@ -219,6 +291,8 @@ export class Connection {
   #end(): void {
     if (this.#closed) return
     this.#closed = true
+    clearTimeout(this.#frameTimer)
+    clearTimeout(this.#overRate)
     this.#events.close(this.#error)
   }
 }

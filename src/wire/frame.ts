@@ -32,6 +32,9 @@ const LAST_WIRE_TYPE = 12
 
 const NO_BYTES = Buffer.alloc(0)
 
+/** Flag of an ERROR: the work goes on, and CREDIT with the number of the call follows when it has stopped. */
+export const CREDIT_LATER = 1
+
 /** Correlation numbers are 32-bit and never reused within a connection. */
 export const MAX_CORR = 0xffff_ffff
 
@@ -111,6 +114,8 @@ const KEEP_HOLD = 64 * 1024
 export class FrameReader {
   /** May be raised once the peer is known. */
   maxBody: number
+  /** Whole frames so far. */
+  frames = 0
   readonly #maxType: number
   readonly #handler: FrameHandler
   /** The beginning of a frame whose rest has not come yet; the first `#held` bytes count. */
@@ -171,6 +176,7 @@ export class FrameReader {
   }
 
   #deliver(bytes: Buffer, at: number, end: number): void {
+    this.frames++
     this.#handler(bytes[at + 4]!, bytes[at + 5]!, readU32(bytes, at + 8), bytes, at + HEADER_BYTES, end)
   }
 

@@ -14,6 +14,14 @@ export const PREAMBLE_BYTES = 8
 const VERSION = 1
 const MAGIC = Buffer.from('OFFS', 'latin1')
 
+export interface HelloLimits {
+  /** Longest frame body in bytes, in both directions. */
+  maxBody: number
+  /** Calls under way, and bytes of their bodies. */
+  maxCalls: number
+  maxCallBytes: number
+}
+
 export interface Hello {
   /** The version that both sides speak from here on. */
   version: number
@@ -23,7 +31,7 @@ export interface Hello {
   nonce: Uint8Array
   /** Ways to authenticate; empty when none is needed. */
   auth: string[]
-  limits: { maxBody: number }
+  limits: HelloLimits
   capabilities: string[]
 }
 
@@ -66,16 +74,16 @@ export function writeHello(hello: Hello): Uint8Array {
 
 export function readHello(body: Uint8Array, start = 0, end: number = body.length): Hello {
   const value = decodeValue(body, start, end) as Partial<Hello> | null
-  const maxBody = value?.limits?.maxBody
+  const { maxBody, maxCalls, maxCallBytes } = value?.limits ?? {}
   if (
     typeof value?.version !== 'number' ||
     typeof value.server !== 'string' ||
     !(value.nonce instanceof Uint8Array) ||
     !isTexts(value.auth) ||
     !isTexts(value.capabilities) ||
-    !Number.isSafeInteger(maxBody) ||
-    maxBody! < HANDSHAKE_MAX_BODY ||
-    maxBody! > HARD_MAX_BODY
+    !isWhole(maxBody, HANDSHAKE_MAX_BODY, HARD_MAX_BODY) ||
+    !isWhole(maxCalls, 1) ||
+    !isWhole(maxCallBytes, 1)
   ) {
     throw new ProtocolError('the HELLO of the server lacks a field: is another program listening on that port?')
   }
@@ -87,6 +95,10 @@ export function readHello(body: Uint8Array, start = 0, end: number = body.length
     )
   }
   return value as Hello
+}
+
+function isWhole(value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -12,18 +12,34 @@ export const HANDSHAKE_MAX_BODY = 4096
 /** The whole handshake takes at most this long. */
 export const HANDSHAKE_TIMEOUT = 2_000
 
-/**
- * Silence after which a side may ask PING (the client does). Two of them unanswered, another such silence later,
- * and the connection counts as dead: 45 s after the last byte. Any byte counts as a sign of life.
- */
-export const HEARTBEAT_INTERVAL = 15_000
+/** Calls under way on one connection, and bytes of their bodies, unless the server says otherwise in HELLO. */
+export const DEFAULT_MAX_CALLS = 256
+export const DEFAULT_MAX_CALL_BYTES = 4 * 1024 * 1024
 
-/** With more than this waiting to be sent, a server reads nothing more from that client. */
-export const PAUSE_READING_ABOVE = 8 * 1024 * 1024
+/** What a side asks of the other one on every connection. */
+export interface PeerLimits {
+  /**
+   * Silence, in ms, after which a side asks PING. Two of them unanswered, another such silence later, and the
+   * connection counts as dead: 45 s after the last byte by default. Any byte counts as a sign of life.
+   */
+  readonly heartbeat: number
+  /** Milliseconds within which a frame that has begun has to be whole. */
+  readonly frameTimeout: number
+  /** A peer that leaves more than this unread (bytes) is cut off. With an eighth of it, no more is read from it. */
+  readonly maxUnread: number
+  /** So is one from which no more is read, and that has not read what waits for it after so long (ms). */
+  readonly unreadTimeout: number
+}
 
-/** A peer that leaves more than this unread for so long (bytes, milliseconds) is cut off. */
-export const SLOW_READER_ABOVE = 64 * 1024 * 1024
-export const SLOW_READER_AFTER = 10_000
+export const PEER_LIMITS: PeerLimits = {
+  heartbeat: 15_000,
+  frameTimeout: 10_000,
+  maxUnread: 64 * 1024 * 1024,
+  unreadTimeout: 10_000,
+}
+
+/** The share of `maxUnread` above which nothing more is read from a slow reader. */
+export const PAUSE_SHARE = 1 / 8
 
 /** How long a side that ends a connection waits for the other to end it as well. */
 export const LINGER = 1_000

@@ -49,6 +49,7 @@ export const echo: Script = (call) => {
 export interface ServerOptions {
   port?: number
   maxBody?: number
+  maxCalls?: number
   /** False: HELLO and READY are not sent. */
   greet?: boolean
 }
@@ -160,7 +161,7 @@ export class ScriptedServer {
             server: 'scripted',
             nonce: randomBytes(32),
             auth: [],
-            limits: { maxBody },
+            limits: { maxBody, maxCalls: this.#options.maxCalls ?? 100_000, maxCallBytes: 64 << 20 },
             capabilities: [],
           }),
         )

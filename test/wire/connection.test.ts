@@ -2,10 +2,13 @@ import { once } from 'node:events'
 import { createServer, connect as netConnect, type Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import { Connection } from '#offstage/wire/connection.js'
+import { Connection, type ConnectionOptions } from '#offstage/wire/connection.js'
 import { decodeFailure } from '#offstage/wire/failure.js'
 import { FrameType } from '#offstage/wire/frame.js'
-import { HEARTBEAT_INTERVAL, PAUSE_READING_ABOVE, SLOW_READER_ABOVE, SLOW_READER_AFTER } from '#offstage/wire/limits.js'
+import { PAUSE_SHARE, PEER_LIMITS, type PeerLimits } from '#offstage/wire/limits.js'
+import { WireStats } from '#offstage/wire/stats.js'
+
+const PAUSE_READING_ABOVE = PEER_LIMITS.maxUnread * PAUSE_SHARE
 
 interface Side {
   socket: Socket
@@ -20,7 +23,12 @@ interface Side {
   until(condition: () => boolean): Promise<void>
 }
 
-function side(socket: Socket, maxBody = 100 << 20, onFrame?: (self: Side, corr: number) => void): Side {
+function side(
+  socket: Socket,
+  maxBody = 100 << 20,
+  onFrame?: (self: Side, corr: number) => void,
+  options: ConnectionOptions = {},
+): Side {
   const watchers: (() => void)[] = []
   const self: Side = {
     socket,
@@ -36,25 +44,35 @@ function side(socket: Socket, maxBody = 100 << 20, onFrame?: (self: Side, corr: 
       }),
   }
   self.closed = new Promise((resolve) => {
-    self.connection = new Connection(socket, maxBody, {
-      frame(type, _flags, corr, bytes, start, end) {
-        self.frames.push({ type, corr, length: end - start })
-        if (end - start < 1000) self.bodies.push(Buffer.from(bytes.subarray(start, end)))
-        onFrame?.(self, corr)
-        for (const look of watchers.splice(0)) look()
+    self.connection = new Connection(
+      socket,
+      maxBody,
+      {
+        frame(type, _flags, corr, bytes, start, end) {
+          self.frames.push({ type, corr, length: end - start })
+          if (end - start < 1000) self.bodies.push(Buffer.from(bytes.subarray(start, end)))
+          onFrame?.(self, corr)
+          for (const look of watchers.splice(0)) look()
+        },
+        close(error) {
+          self.closes.push(error)
+          resolve(error)
+        },
       },
-      close(error) {
-        self.closes.push(error)
-        resolve(error)
-      },
-    })
+      options,
+    )
   })
   return self
 }
 
 async function pair(
   t: Tap.Test,
-  options: { allowHalfOpen?: boolean; onFrame?: (self: Side, corr: number) => void } = {},
+  options: {
+    allowHalfOpen?: boolean
+    onFrame?: (self: Side, corr: number) => void
+    limits?: PeerLimits
+    stats?: WireStats
+  } = {},
 ): Promise<{ a: Side; b: Side; raw: Socket }> {
   const server: Server = createServer({ allowHalfOpen: options.allowHalfOpen ?? false })
   server.listen(0, '127.0.0.1')
@@ -68,7 +86,9 @@ async function pair(
     accepted.destroy()
     server.close()
   })
-  return { a: side(raw), b: side(accepted, 100 << 20, options.onFrame), raw }
+  const { onFrame, limits, stats } = options
+  const more = { ...(limits === undefined ? {} : { limits }), ...(stats === undefined ? {} : { stats }) }
+  return { a: side(raw), b: side(accepted, 100 << 20, onFrame, more), raw }
 }
 
 declare namespace Tap {
@@ -138,20 +158,70 @@ t.test('a slow reader is not read from while much waits for it, and is again aft
   t.equal(a.frames.at(-1)!.corr, calls + 1)
 })
 
-t.test('a peer that leaves very much unread for long is cut off', async (t) => {
+t.test('a peer that leaves very much unread is cut off', async (t) => {
   const { a, b } = await pair(t)
   a.socket.pause()
   const body = Buffer.alloc(8 << 20)
-  for (let sent = 0; sent <= SLOW_READER_ABOVE + (16 << 20); sent += body.length)
+  for (let sent = 0; sent <= PEER_LIMITS.maxUnread + (16 << 20); sent += body.length)
     b.connection.out.frame(FrameType.RESULT, 0, 1, body)
+  t.match(await b.closed, { code: 'OVERLOADED', message: /does not read/ })
+  t.ok(b.socket.destroyed)
+})
+
+t.test('so is one that has not read what waits for it in time', async (t) => {
+  const { a, b } = await pair(t)
+  a.socket.pause()
+  b.connection.out.frame(FrameType.RESULT, 0, 1, Buffer.alloc(PAUSE_READING_ABOVE + (8 << 20)))
   await nextTurn()
   await nextTurn()
   const now = performance.now()
-  b.connection.heartbeat(now + SLOW_READER_AFTER - 1000)
+  b.connection.heartbeat(now + PEER_LIMITS.unreadTimeout - 1000)
   t.notOk(b.socket.destroyed, 'a burst may take its time')
-  b.connection.heartbeat(now + SLOW_READER_AFTER + 1000)
+  b.connection.heartbeat(now + PEER_LIMITS.unreadTimeout + 1000)
   t.match(await b.closed, { code: 'OVERLOADED', message: /does not read/ })
-  t.ok(b.socket.destroyed)
+})
+
+t.test('a peer over its rate is not read from for a while, and loses nothing', async (t) => {
+  const stats = new WireStats()
+  const counted: number[] = []
+  const { a, b } = await pair(t, { stats })
+  b.connection.meter = (frames, bytes) => {
+    counted.push(frames, bytes)
+    return 20
+  }
+  for (let corr = 1; corr <= 3; corr++) a.connection.out.frame(FrameType.CALL, 0, corr, Buffer.alloc(1))
+  await b.until(() => b.frames.length === 3)
+  t.same(counted.slice(0, 2), [3, 39])
+  t.ok(b.socket.isPaused())
+  a.connection.out.frame(FrameType.CALL, 0, 4, Buffer.alloc(1))
+  await b.until(() => b.frames.length === 4)
+  t.match(stats, { pausedRate: 2, frames: 4, bytesIn: 52 })
+})
+
+t.test('a frame that begins and does not end costs the connection, also one byte at a time', async (t) => {
+  const { a, b } = await pair(t, { limits: { ...PEER_LIMITS, frameTimeout: 200 } })
+  a.connection.out.frame(FrameType.CALL, 0, 1, Buffer.alloc(1))
+  await b.until(() => b.frames.length === 1)
+  const frame = Buffer.from('000003e80400000000000001a0', 'hex')
+  a.socket.write(frame)
+  const drip = setInterval(() => a.socket.write(Buffer.of(0)), 20)
+  t.teardown(() => clearInterval(drip))
+  t.match(await b.closed, { code: 'PROTOCOL', message: /not whole within 0.2 s/ })
+  await a.closed
+  t.match(decodeFailure(a.bodies[0]!), { code: 'PROTOCOL' })
+})
+
+t.test('frames that end in time may follow each other in pieces for as long as they like', async (t) => {
+  const { a, b } = await pair(t, { limits: { ...PEER_LIMITS, frameTimeout: 1_000 } })
+  const frame = Buffer.from('000000010400000000000001a0', 'hex')
+  // Never a moment without a frame begun: its second half comes with the first one of the next.
+  a.socket.write(frame.subarray(0, 6))
+  for (let sent = 0; sent < 60; sent++) {
+    await new Promise((resolve) => setTimeout(resolve, 25))
+    a.socket.write(Buffer.concat([frame.subarray(6), frame.subarray(0, 6)]))
+  }
+  await b.until(() => b.frames.length === 60)
+  t.notOk(b.connection.closed, 'after 1.5 s')
 })
 
 t.test('a client reads on whatever waits to be sent', async (t) => {
@@ -279,7 +349,7 @@ t.test('a silent peer is asked twice, then given up', async (t) => {
     a.connection.heartbeat(heard + seconds * 1000 + seconds)
     return pings
   }
-  t.equal(HEARTBEAT_INTERVAL, 15_000)
+  t.equal(PEER_LIMITS.heartbeat, 15_000)
   t.same([1, 10, 14.9, 15, 20, 25, 30, 35, 44].map(at), [0, 0, 0, 1, 1, 1, 2, 2, 2])
   at(46)
   t.match(await a.closed, { code: 'CONNECTION', message: /silent for 46 s/ })

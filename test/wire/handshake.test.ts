@@ -14,7 +14,7 @@ const HELLO: Hello = {
   server: 'a1b2',
   nonce: Buffer.alloc(32, 7),
   auth: [],
-  limits: { maxBody: 1 << 20 },
+  limits: { maxBody: 1 << 20, maxCalls: 256, maxCallBytes: 4 << 20 },
   capabilities: [],
 }
 
@@ -63,8 +63,10 @@ t.test('a HELLO that lacks something is refused', async (t) => {
     ['no server', { ...HELLO, server: undefined }],
     ['no nonce', { ...HELLO, nonce: 'x' }],
     ['no limits', { ...HELLO, limits: {} }],
-    ['a limit of 1', { ...HELLO, limits: { maxBody: 1 } }],
-    ['a limit over 16 MiB', { ...HELLO, limits: { maxBody: (16 << 20) + 1 } }],
+    ['a limit of 1', { ...HELLO, limits: { ...HELLO.limits, maxBody: 1 } }],
+    ['a limit over 16 MiB', { ...HELLO, limits: { ...HELLO.limits, maxBody: (16 << 20) + 1 } }],
+    ['no calls', { ...HELLO, limits: { ...HELLO.limits, maxCalls: 0 } }],
+    ['no bytes of calls', { ...HELLO, limits: { maxBody: 1 << 20, maxCalls: 1 } }],
     ['auth that is no list of texts', { ...HELLO, auth: [1] }],
     ['no capabilities', { ...HELLO, capabilities: undefined }],
   ]

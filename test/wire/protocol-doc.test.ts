@@ -114,7 +114,7 @@ const EXPECTED: Record<string, unknown[]> = {
         server: '7c1f',
         nonce: Buffer.from(Array.from({ length: 32 }, (_, i) => i)),
         auth: [],
-        limits: { maxBody: limits.DEFAULT_MAX_BODY },
+        limits: { maxBody: limits.DEFAULT_MAX_BODY, maxCalls: 256, maxCallBytes: 4 << 20 },
         capabilities: [],
       },
     ],
@@ -187,6 +187,11 @@ const EXPECTED: Record<string, unknown[]> = {
       },
     ],
   ],
+  credit: [
+    ['CALL', 7, { verb: Verb.CALL, ...billing, method: 'report', timeout: 1, arg: undefined }],
+    ['ERROR', 7, { code: 'DEADLINE_EXCEEDED', message: 'report takes too long', executed: 'maybe', retryable: false }],
+    ['CREDIT', 7, undefined],
+  ],
   goaway: [['GOAWAY', 0, { last: 6, message: 'the supervisor is stopping' }]],
   ping: [
     ['PING', 0, undefined],
@@ -231,12 +236,13 @@ t.test('the tables have every frame type, every verb, and the limits of the code
   t.match(text, `whole within ${limits.HANDSHAKE_TIMEOUT / 1000} s`)
   t.match(text, `bodies of at most ${limits.HANDSHAKE_MAX_BODY} bytes`)
   t.match(text, `${limits.HANDSHAKE_MAX_BODY} to ${limits.HARD_MAX_BODY}`)
-  t.match(text, `${limits.PAUSE_READING_ABOVE / 1024 / 1024} MiB waiting`)
-  t.match(
-    text,
-    `more than ${limits.SLOW_READER_ABOVE / 1024 / 1024} MiB\nunread for ${limits.SLOW_READER_AFTER / 1000} s`,
-  )
-  t.match(text, `after ${limits.HEARTBEAT_INTERVAL / 1000} s without a byte`)
+  const { heartbeat, frameTimeout, maxUnread, unreadTimeout } = limits.PEER_LIMITS
+  t.match(text, `${(maxUnread * limits.PAUSE_SHARE) / 1024 / 1024} MiB waiting`)
+  t.match(text, `more than ${maxUnread / 1024 / 1024} MiB\nunread is cut off`)
+  t.match(text, `waits for it ${unreadTimeout / 1000} s after`)
+  t.match(text, `after ${heartbeat / 1000} s without a byte`)
+  t.match(text, `whole within ${frameTimeout / 1000} s`)
+  t.match(text, `${limits.DEFAULT_MAX_CALLS} and ${limits.DEFAULT_MAX_CALL_BYTES / 1024 / 1024} MiB unless`)
   t.match(text, `at most ${limits.LINGER / 1000} s, then closes`)
 })
 
@@ -263,6 +269,7 @@ t.test('every code that an ERROR can have is in the table', async (t) => {
     'UNSUPPORTED',
     'UNSUPPORTED_VERSION',
     'FRAME_TOO_LARGE',
+    'FLOW',
   ]) {
     t.ok(table.has(code), code)
   }
