@@ -144,6 +144,7 @@ export class Connection {
       return
     }
     const { heartbeat } = this.#limits
+    if (this.heardAt > this.#askedAt) this.#asked = 0
     if (now - this.heardAt < heartbeat) {
       this.#asked = 0
       return

@@ -13,7 +13,7 @@ export const HANDSHAKE_MAX_BODY = 4096
 export const HANDSHAKE_TIMEOUT = 2_000
 
 /** Calls under way on one connection, and bytes of their bodies, unless the server says otherwise in HELLO. */
-export const DEFAULT_MAX_CALLS = 256
+export const DEFAULT_MAX_CALLS = 1_024
 export const DEFAULT_MAX_CALL_BYTES = 4 * 1024 * 1024
 
 /** What a side asks of the other one on every connection. */

@@ -114,7 +114,7 @@ const EXPECTED: Record<string, unknown[]> = {
         server: '7c1f',
         nonce: Buffer.from(Array.from({ length: 32 }, (_, i) => i)),
         auth: [],
-        limits: { maxBody: limits.DEFAULT_MAX_BODY, maxCalls: 256, maxCallBytes: 4 << 20 },
+        limits: { maxBody: limits.DEFAULT_MAX_BODY, maxCalls: limits.DEFAULT_MAX_CALLS, maxCallBytes: 4 << 20 },
         capabilities: [],
       },
     ],

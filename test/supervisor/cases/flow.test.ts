@@ -7,10 +7,10 @@ import { call, setUp } from './support.js'
 import type BusyWorker from './workers/busy_worker.js'
 
 t.test('case 37: 100,000 times CALL and CANCEL: never more at work than there is credit', async (t) => {
-  const { port, worker } = await setUp(t)
+  const credit = 256
+  const { port, worker } = await setUp(t, { max_calls: credit })
   const wire = await WireSocket.ready({ port })
   const calls = 100_000
-  const credit = 256
   const goOn = call('goOn', 3)
   let sent = 0
   let answered = 0

@@ -22,11 +22,11 @@ async function cable(t: Test, port: number) {
   await once(server, 'listening')
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()
-    server.close()
   })
   return {
     port: (server.address() as { port: number }).port,
     cut() {
+      server.close()
       for (const socket of sockets) socket.unpipe().pause()
     },
   }
@@ -42,6 +42,8 @@ t.test('case 38: when the line goes dead, both sides notice, and the work of the
     limits: { ...PEER_LIMITS, heartbeat: 1_000 },
   })
   await link.connect()
+  // Silent, and alive: each of them asks the other more than once.
+  await new Promise((resolve) => setTimeout(resolve, 4_000))
   const far = workerProxy(link, 'busy_worker', '') as UntypedWorkerProxy
   t.equal(await far.echo!({ arg: 1 }), 1)
   t.equal(supervisor.wire.sessions, 2)
