@@ -66,7 +66,10 @@ export class HostLink {
   constructor(launch: Launch, options: HostOptions, events: LinkEvents) {
     this.placement = options
     this.#events = events
-    this.#out = new Outbox(() => events.wake())
+    this.#out = new Outbox(() => {
+      events.wake()
+      return Number.POSITIVE_INFINITY
+    })
     this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
     this.#host = launch(options, {
       batch: (batch) => this.#receive(batch),

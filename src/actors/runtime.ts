@@ -72,7 +72,10 @@ export class Runtime implements WorkerContext, TurnOutput {
 
   constructor(options: RuntimeOptions) {
     this.#options = options
-    this.#out = new Outbox(() => this.#scheduleFlush())
+    this.#out = new Outbox(() => {
+      this.#scheduleFlush()
+      return Number.POSITIVE_INFINITY
+    })
     this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
     this.cache = new ResultCache((key, value) => writeCacheFrame(this.#out, key, value))
     this.logger = new WorkerLogger((line) => this.writeLog(line))

@@ -94,6 +94,8 @@ export class Channel implements Carrier {
   #sendNow(call: Call): void {
     const connection = this.#connection!
     const corr = this.#lastCorr + 1
+    // What is written may leave at once.
+    const before = connection.flushes
     try {
       this.#write(connection, call, corr)
     } catch (error) {
@@ -104,7 +106,7 @@ export class Channel implements Carrier {
     this.#credit.take(call.bytes)
     call.corr = corr
     call.channel = this
-    call.writtenAt = connection.flushes
+    call.writtenAt = before
     if (this.#busy === 0) connection.hold(true)
     this.#pending.set(corr, call)
     if (corr >= this.#maxCorr) this.#leave(corr)

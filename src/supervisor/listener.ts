@@ -162,7 +162,7 @@ export class Listener {
     )
     stats.refuse(error.code)
     log.warn({ peer: `${socket.remoteAddress}:${socket.remotePort}`, code: error.code }, error.message)
-    const out = new Outbox(() => undefined)
+    const out = new Outbox()
     out.frame(FrameType.ERROR, 0, 0, encodeFailure(error))
     socket.on('error', () => undefined) // it is on its way out
     socket.end(Buffer.concat(out.take()))

@@ -1,8 +1,9 @@
 /**
  * One TCP connection after its preamble, on either side: frames in, frames out.
  *
- * Frames that are written during one event-loop turn leave in one write. While much waits for a slow reader, or it
- * has sent more than its rate allows, nothing more is read from it; TCP then holds it back.
+ * Frames that are written during one event-loop turn leave together at its end; of many, the first leave earlier, so
+ * that the other side works on them while this one writes the rest. While much waits for a slow reader, or it has sent
+ * more than its rate allows, nothing more is read from it; TCP then holds it back.
  */
 import type { Socket } from 'node:net'
 import { ConnectionError, OffstageError, Overloaded, ProtocolError } from '../errors.js'
@@ -15,6 +16,10 @@ import { WireStats } from './stats.js'
 /** CANCEL, READY and ACCEPTED carry an empty map: every frame but PING, PONG and CREDIT has a body. */
 export const EMPTY_MAP = Uint8Array.of(0xa0)
 const NOTHING = new Uint8Array(0)
+
+/** So many bytes of one turn leave before its end, then twice as many, and so on up to the second figure. */
+const EARLY_FROM = 2 * 1024
+const EARLY_UP_TO = 64 * 1024
 
 export interface ConnectionEvents {
   /** Everything but PING and PONG, which are answered here. */
@@ -44,6 +49,8 @@ export class Connection {
   #error: Error | undefined
   #closed = false
   #flushing = false
+  /** What leaves before the end of the turn, next time. */
+  #early = EARLY_FROM
   readonly #client: boolean
   readonly #limits: PeerLimits
   readonly #stats: WireStats
@@ -69,7 +76,7 @@ export class Connection {
     this.#limits = options.limits ?? PEER_LIMITS
     this.#stats = options.stats ?? new WireStats()
     this.#events = events
-    this.out = new Outbox(() => this.#schedule())
+    this.out = new Outbox(() => this.#filled())
     this.#reader = new FrameReader({ maxBody }, (type, flags, corr, bytes, start, end) => {
       // The frame before this one, in the same chunk, may have ended the connection.
       if (this.#closed) return
@@ -259,18 +266,26 @@ export class Connection {
     this.#socket.destroy()
   }
 
-  #schedule(): void {
-    if (this.#flushing) return
-    this.#flushing = true
-    setImmediate(() => this.#flush())
+  /** Called for the first frame of a turn, and when as much waits as it said. */
+  #filled(): number {
+    if (this.#flushing) {
+      this.#flush()
+      this.#early = Math.min(2 * this.#early, EARLY_UP_TO)
+    } else {
+      this.#flushing = true
+      setImmediate(() => {
+        this.#flushing = false
+        this.#early = EARLY_FROM
+        this.#flush()
+      })
+    }
+    return this.#early
   }
 
   #flush(): void {
-    this.#flushing = false
-    if (this.#closed || this.out.bytes === 0) return
     const socket = this.#socket
     const pieces = this.out.take()
-    if (!socket.writable) return
+    if (this.#closed || pieces.length === 0 || !socket.writable) return
     this.flushes++
     for (const piece of pieces) this.#stats.bytesOut += piece.length
     if (pieces.length === 1) socket.write(pieces[0]!)

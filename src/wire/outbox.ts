@@ -13,11 +13,15 @@ export class Outbox {
   #end = 0
   #full: Buffer[] = []
   #bytes = 0
-  readonly #wake: () => void
+  #mark = 1
+  readonly #reached: (bytes: number) => number
 
-  /** `wake` is called when the first frame since the last `take` is written. */
-  constructor(wake: () => void) {
-    this.#wake = wake
+  /**
+   * `reached` is called when the first frame since the last `take` is written, and says at how many bytes it wants to
+   * be called again (Infinity: not before the next first frame).
+   */
+  constructor(reached: (bytes: number) => number = () => Number.POSITIVE_INFINITY) {
+    this.#reached = reached
   }
 
   get bytes(): number {
@@ -37,10 +41,9 @@ export class Outbox {
 
   /** Says that the bytes from the last `reserve` up to `end` are a whole frame. */
   commit(end: number): void {
-    const first = this.#bytes === 0
     this.#bytes += end - this.#end
     this.#end = end
-    if (first) this.#wake()
+    if (this.#bytes >= this.#mark) this.#mark = this.#reached(this.#bytes)
   }
 
   /** A frame whose body is one run of bytes. */
@@ -59,6 +62,7 @@ export class Outbox {
     this.#full = []
     this.#start = this.#end
     this.#bytes = 0
+    this.#mark = 1
     return pieces
   }
 
@@ -75,6 +79,7 @@ export class Outbox {
     this.#start = 0
     this.#end = 0
     this.#bytes = 0
+    this.#mark = 1
     return owned
   }
 }

@@ -95,7 +95,26 @@ declare namespace Tap {
   type Test = { teardown(fn: () => void): void }
 }
 
-t.test('the frames of one turn leave in one write, in order', async (t) => {
+t.test('of many frames of one turn the first leave before its end, and none stays', async (t) => {
+  const { a, b } = await pair(t)
+  const body = Buffer.alloc(500)
+  const early = () => a.socket.bytesWritten
+  let corr = 0
+  for (let turn = 0; turn < 3; turn++) {
+    // The last of these reaches the mark, so that nothing is left for the end of the turn.
+    for (const before = early(); early() === before; ) a.connection.out.frame(FrameType.CALL, 0, ++corr, body)
+    t.equal(a.connection.out.bytes, 0)
+    await nextTurn()
+  }
+  a.connection.out.frame(FrameType.CALL, 0, ++corr, body)
+  await b.until(() => b.frames.length === corr)
+  t.same(
+    b.frames.map((frame) => frame.corr),
+    Array.from({ length: corr }, (_, i) => i + 1),
+  )
+})
+
+t.test('the frames of one turn leave in one write, very many in a few, in order', async (t) => {
   const { a, b } = await pair(t)
   let writes = 0
   const write = a.socket._writev?.bind(a.socket)
@@ -110,17 +129,20 @@ t.test('the frames of one turn leave in one write, in order', async (t) => {
       write(...args)
     }
   }
-  for (let corr = 1; corr <= 500; corr++)
+  for (let corr = 1; corr <= 10; corr++) a.connection.out.frame(FrameType.CALL, 0, corr, Buffer.alloc(100))
+  await b.until(() => b.frames.length === 10)
+  t.equal(writes, 1)
+  for (let corr = 11; corr <= 500; corr++)
     a.connection.out.frame(FrameType.CALL, 0, corr, Buffer.alloc(100 + (corr % 400)))
   await b.until(() => b.frames.length === 500)
-  t.equal(writes, 1, '150 kB in three pieces, one writev')
+  t.equal(writes, 8, '150 kB: 2, 4, 8, 16, 32 and 64 KiB early, and the rest')
   t.same(
     b.frames.map(({ corr }) => corr),
     Array.from({ length: 500 }, (_, i) => i + 1),
   )
   a.connection.out.frame(FrameType.CALL, 0, 501, Buffer.alloc(1))
   await b.until(() => b.frames.length === 501)
-  t.equal(writes, 2)
+  t.equal(writes, 9)
 })
 
 t.test('PING is answered and does not reach the owner', async (t) => {

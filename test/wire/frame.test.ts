@@ -151,7 +151,10 @@ t.test('the limit may be raised once the peer is known', async (t) => {
 
 t.test('the outbox gives its frames back in order and in few pieces', async (t) => {
   let wakes = 0
-  const out = new Outbox(() => wakes++)
+  const out = new Outbox(() => {
+    wakes++
+    return Number.POSITIVE_INFINITY
+  })
   const { seen, reader: r } = reader(200_000)
   const bodies = [1, 3, 40, 41, 5000, 70_000, 2, 60_000, 9].map((length, i) => Buffer.alloc(length, i))
   bodies.forEach((body, i) => {
@@ -180,8 +183,26 @@ t.test('the outbox gives its frames back in order and in few pieces', async (t) 
   t.ok(kept.length > 0)
 })
 
+t.test('the outbox tells again when as much waits as was asked for, and of the first frame after a take', async (t) => {
+  const told: number[] = []
+  const out = new Outbox((bytes) => {
+    told.push(bytes)
+    return 2 * bytes
+  })
+  const frame = () => out.frame(FrameType.RESULT, 0, 1, Buffer.alloc(100 - HEADER_BYTES))
+  for (let i = 0; i < 5; i++) frame()
+  t.same(told, [100, 200, 400])
+  out.take()
+  frame()
+  frame()
+  t.same(told.slice(3), [100, 200])
+  out.takeOwned()
+  frame()
+  t.same(told.slice(5), [100])
+})
+
 t.test('an owned take has memory of its own', async (t) => {
-  const out = new Outbox(() => {})
+  const out = new Outbox()
   for (let i = 1; i <= 3; i++) out.frame(FrameType.RESULT, 0, i, Buffer.alloc(40_000, i))
   const owned = out.takeOwned()
   t.equal(owned.byteLength, owned.buffer.byteLength)
