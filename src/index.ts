@@ -1,3 +1,3 @@
 /** The public entry `offstage`: what workers extend and what applications call them with. */
-export { MetaWorker } from './actors/index.js'
+export { MetaWorker, TcpHandler } from './actors/index.js'
 export { MiddleMan } from './middleman/index.js'

@@ -7,6 +7,7 @@ import { poll } from '../poll.js'
 import { findServer } from '../server.js'
 import type FooWorker from './workers/foo_worker.js'
 import type HelloWorker from './workers/hello_worker.js'
+import type SocketWorker from './workers/socket_worker.js'
 
 const server = await findServer(new URL('workers/', import.meta.url))
 const middleMan = await MiddleMan.connect({ client: server.address })
@@ -67,6 +68,13 @@ const infos = await cluster.allWorkerInfo()
 show(server.address, infos[server.address] === null ? null : 'up')
 show('127.0.0.1:1', infos['127.0.0.1:1'])
 await cluster.close()
+
+heading('TCP inside a worker')
+const sockets = middleMan.worker<SocketWorker>('socket_worker')
+await sockets.talk()
+show('what came back', await poll('the answer', () => sockets.askResult('heard')))
+show('connections', await sockets.count())
+await sockets.resetResult('heard')
 
 await middleMan.close()
 await server.stop()

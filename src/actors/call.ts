@@ -35,8 +35,8 @@ export class Call {
   ended = false
   /** The answer to `finish()` or `release()`: the first one decides. */
   settled: { release: boolean; current: Promise<boolean> } | undefined
-  /** Of a turn that is not a message. */
-  whenEnded: (() => void) | undefined
+  /** Of a turn that is not a message; hears what it threw, or undefined. */
+  whenEnded: ((thrown: unknown) => void) | undefined
   #controller: AbortController | undefined
 
   /**

@@ -6,12 +6,14 @@ import { InvalidArgument } from '../errors.js'
 import type { ResultCache } from './cache.js'
 import type { Call, CallOwner } from './call.js'
 import type { WorkerLogger } from './logger.js'
+import type { WorkerSockets } from './sockets/sockets.js'
 import type { WorkerTimers } from './timers.js'
 
 export interface WorkerContext extends CallOwner {
   readonly cache: ResultCache
   readonly logger: WorkerLogger
   readonly timers: Pick<WorkerTimers, 'add'>
+  readonly sockets: Pick<WorkerSockets, 'connect' | 'startServer'>
   readonly pool: { defer(method: string, argument?: unknown): Promise<unknown> }
   /** Of the instance: fires when it is stopped. */
   readonly signal: AbortSignal

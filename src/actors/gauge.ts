@@ -28,7 +28,7 @@ export const GAUGE_BYTES = HEAD_BYTES + WINDOW_MESSAGES * TIME_BYTES
 const WEIGHT = 0.25
 
 /** Turns that are not messages. */
-export const Task = { CREATE: -1, TIMER: -2, PERIODIC_TIMER: -3 } as const
+export const Task = { CREATE: -1, TIMER: -2, PERIODIC_TIMER: -3, SOCKET: -4 } as const
 
 /** The memory of one gauge, as one side sees it. */
 export interface GaugeMemory {

@@ -2,5 +2,7 @@
 export type { ResultCache } from './cache.js'
 export type { Cancelable } from './clock.js'
 export type { WorkerLogger } from './logger.js'
+export { TcpHandler, type TcpHandlerClass } from './sockets/handler.js'
+export type { TcpServer } from './sockets/sockets.js'
 export type { ThreadPool } from './thread-pool.js'
 export { MetaWorker, type PersistentJob, type WorkerClass } from './worker.js'

@@ -18,6 +18,7 @@ const TASKS = new Map<number, string>([
   [Task.CREATE, 'create'],
   [Task.TIMER, 'timer'],
   [Task.PERIODIC_TIMER, 'periodic timer'],
+  [Task.SOCKET, 'a handler of a connection'],
 ])
 
 export interface Blocked {

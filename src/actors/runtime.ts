@@ -31,6 +31,7 @@ import { fieldsOf, fieldsSetSince } from './pool/fields.js'
 import type { MakePool } from './pool/task.js'
 import { PoolThreads } from './pool/threads.js'
 import { WorkerPool } from './pool/worker-pool.js'
+import { WorkerSockets } from './sockets/sockets.js'
 import { WorkerTimers } from './timers.js'
 import { type TurnOutput, Turns } from './turns.js'
 import type { MetaWorker } from './worker.js'
@@ -53,6 +54,7 @@ export class Runtime implements WorkerContext, TurnOutput {
   readonly cache: ResultCache
   readonly logger: WorkerLogger
   readonly timers: WorkerTimers
+  readonly sockets: WorkerSockets
   readonly pool: WorkerPool
   readonly #options: RuntimeOptions
   readonly #out: Outbox
@@ -79,7 +81,14 @@ export class Runtime implements WorkerContext, TurnOutput {
     this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
     this.cache = new ResultCache((key, value) => writeCacheFrame(this.#out, key, value))
     this.logger = new WorkerLogger((line) => this.writeLog(line))
-    this.timers = new WorkerTimers(options.clock, (periodic, run, ended) => this.#timerTurn(periodic, run, ended))
+    this.timers = new WorkerTimers(options.clock, (periodic, run, ended) => {
+      const name = periodic ? 'periodic timer' : 'timer'
+      this.#takeTurn(periodic ? Task.PERIODIC_TIMER : Task.TIMER, name, run, ended)
+    })
+    this.sockets = new WorkerSockets({
+      takeTurn: (name, run, ended) => this.#takeTurn(Task.SOCKET, name, run, ended),
+      warn: (fields, message) => this.logger.warn(fields, message),
+    })
     this.pool = new WorkerPool(this, options.pool ?? ((pool) => new PoolThreads(pool)))
   }
 
@@ -107,6 +116,7 @@ export class Runtime implements WorkerContext, TurnOutput {
   async kill(): Promise<void> {
     this.#dead = true
     this.timers.stop()
+    this.sockets.kill()
     this.#stopping.abort()
     this.#turns?.abort()
     await this.pool.end()
@@ -142,7 +152,7 @@ export class Runtime implements WorkerContext, TurnOutput {
   ended(call: Call, thrown: unknown): void {
     if (call.task === undefined) this.#out.frame(HostFrame.ENDED, 0, call.corr, EMPTY_MAP)
     else if (thrown !== undefined) this.#logTaskError(call, thrown)
-    call.whenEnded?.()
+    call.whenEnded?.(thrown)
   }
 
   settle(call: Call, release: boolean): Promise<boolean> {
@@ -175,10 +185,17 @@ export class Runtime implements WorkerContext, TurnOutput {
     )
   }
 
-  /** Neither a turn nor a deferred call waits or runs. */
+  /** Neither a turn nor a deferred call waits or runs, and no connection is left. */
   #whenQuiet(quiet: () => void): void {
-    if (this.#turns === undefined) quiet()
-    else this.#turns.whenIdle(() => (this.pool.busy ? this.pool.whenIdle(() => this.#whenQuiet(quiet)) : quiet()))
+    if (this.#turns === undefined) {
+      quiet()
+      return
+    }
+    this.#turns.whenIdle(() => {
+      const busy = [this.pool, this.sockets].find((part) => part.busy)
+      if (busy === undefined) quiet()
+      else busy.whenIdle(() => this.#whenQuiet(quiet))
+    })
   }
 
   #scheduleFlush(): void {
@@ -218,6 +235,7 @@ export class Runtime implements WorkerContext, TurnOutput {
         return
       case HostFrame.STOP:
         this.timers.stop()
+        this.sockets.stop()
         this.#stopping.abort()
         this.pool.cancel()
         this.#whenQuiet(() => this.#out.frame(HostFrame.STOPPED, 0, 0, EMPTY_MAP))
@@ -290,13 +308,12 @@ export class Runtime implements WorkerContext, TurnOutput {
     this.#turns!.work()
   }
 
-  #timerTurn(periodic: boolean, run: () => unknown, ended: () => void): void {
+  /** A turn that is not a message. `kind` is a `Task`. */
+  #takeTurn(kind: number, name: string, run: () => unknown, ended: (thrown: unknown) => void): void {
     const turns = this.#turns
-    if (turns === undefined) {
-      ended()
-      return
-    }
-    const call = task(this, periodic ? Task.PERIODIC_TIMER : Task.TIMER, periodic ? 'periodic timer' : 'timer', run)
+    // The constructor has thrown: its host is about to end.
+    if (turns === undefined) return
+    const call = task(this, kind, name, run)
     call.whenEnded = ended
     turns.add(call)
     turns.work()
@@ -304,6 +321,7 @@ export class Runtime implements WorkerContext, TurnOutput {
 
   #logTaskError(call: Call, thrown: unknown): void {
     const err = thrown instanceof Error ? thrown : new Error(describeThrown(thrown).message)
-    calls.run(call, () => this.logger.error({ err }, `a ${call.method} of ${this.workerName} failed: ${err.message}`))
+    const what = call.corr === Task.SOCKET ? call.method : `a ${call.method}`
+    calls.run(call, () => this.logger.error({ err }, `${what} of ${this.workerName} failed: ${err.message}`))
   }
 }

@@ -8,6 +8,8 @@ import type { Cancelable } from './clock.js'
 import { takeContext, type WorkerContext } from './context.js'
 import type { WorkerLogger } from './logger.js'
 import { monotonic } from './messages.js'
+import type { TcpHandler, TcpHandlerClass } from './sockets/handler.js'
+import type { TcpServer } from './sockets/sockets.js'
 import type { ThreadPool } from './thread-pool.js'
 
 /** The queued job that a method is running. */
@@ -129,6 +131,23 @@ export class MetaWorker {
   /** Runs `fn` every so many seconds, as a turn of this worker. An error in it is logged. */
   addPeriodicTimer(seconds: number, fn: () => unknown): Cancelable {
     return this.#context.timers.add(seconds, fn, true)
+  }
+
+  /**
+   * Connects to `host:port` by TCP. Resolves with the new handler as soon as the connection stands; its `postInit` and
+   * `connectionCompleted` run as turns after that. Rejects with `ConnectionError`, also when there was no answer for
+   * 10 s, and with the reason of `this.signal` when that fires before.
+   */
+  connect<H extends TcpHandler>(host: string, port: number, Handler: TcpHandlerClass<H>): Promise<H> {
+    return this.#context.sockets.connect(this, this.signal, host, port, Handler)
+  }
+
+  /**
+   * Listens on `host:port` by TCP, with a new handler for each connection. Port 0 takes a free one, which is in the result.
+   * Rejects with `ConnectionError` (code `CANNOT_LISTEN`). Server and connections end with the worker.
+   */
+  startServer(host: string, port: number, Handler: TcpHandlerClass): Promise<TcpServer> {
+    return this.#context.sockets.startServer(this, host, port, Handler)
   }
 
   /** Runs methods of this class in other threads. */

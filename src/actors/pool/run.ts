@@ -93,6 +93,11 @@ class PoolContext implements WorkerContext {
 
   readonly timers = { add: () => this.#refuse('addTimer and addPeriodicTimer') }
 
+  readonly sockets = {
+    connect: () => this.#refuse('connect'),
+    startServer: () => this.#refuse('startServer'),
+  }
+
   readonly pool = { defer: () => this.#refuse('threadPool') }
 
   settle(_call: Call, release: boolean): Promise<boolean> {
