@@ -8,7 +8,7 @@ import { ConfigurationError, type OffstageError, type WorkerStopped } from '../e
 import { decodeFailure } from '../wire/failure.js'
 import { hostEnded, loadError, noMethod, stoppedError } from './actor-errors.js'
 import type { ActorOptions, WorkerInfo } from './actor-options.js'
-import { type Clock, systemClock } from './clock.js'
+import { type Cancelable, type Clock, systemClock } from './clock.js'
 import type { WorkerDescription } from './description.js'
 import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
@@ -51,6 +51,8 @@ export class Actor {
   #stopping: Promise<void> | undefined
   #endStop: () => void = () => undefined
   #stopSent = false
+  /** The host is being stopped so that another one starts: it is sent no more messages. This ends the waiting. */
+  #renewing: Cancelable | undefined
   #tickDue = false
   #changed = false
   readonly #report: Reporter
@@ -178,6 +180,37 @@ export class Actor {
     return this.#stopping
   }
 
+  /**
+   * Starts it again in a new host, which loads the file as it is now. What runs gets up to `deadline` milliseconds, and
+   * then fails with `WorkerCrashed`; what waits runs afterwards. Calls of its new `methods` are taken at once.
+   */
+  renew(deadline: number, methods: ReadonlySet<string>): void {
+    if (this.#over || this.#stopping !== undefined) return
+    this.#methods = methods
+    if (this.#renewing !== undefined) return
+    if (this.#running && this.#link !== undefined) {
+      this.#renewing = this.#clock.after(deadline, () => void this.#renew())
+      this.#link.stop(true)
+    } else if (this.#link !== undefined) {
+      void this.#link.end()
+      this.#startHost()
+    }
+  }
+
+  async #renew(): Promise<void> {
+    this.#renewing?.cancel()
+    const link = this.#link!
+    this.#link = undefined
+    this.#overseer.pause()
+    const why = `worker ${this.#name} was started again, because its file has changed, while this was running`
+    this.#mailbox.crashed(link.taken, why)
+    // Not before its ports and files are free.
+    await link.end()
+    this.#renewing = undefined
+    if (this.#stopping === undefined) this.#machine.send({ type: 'renewed' })
+    else this.#finish()
+  }
+
   get #name(): string {
     return this.#description?.name ?? basename(this.#options.file, extname(this.#options.file))
   }
@@ -199,7 +232,7 @@ export class Actor {
     cache: (key, value) => this.#options.onCache(key, value),
     log: (line) => this.#report.line(line),
     output: (stream, text) => this.#report.output(stream, text),
-    stopped: () => this.#finish(),
+    stopped: () => (this.#renewing === undefined ? this.#finish() : void this.#renew()),
     batchDone: () => this.#batchDone(),
     exit: (reason) => this.#fail(hostEnded(this.#name, reason)),
   }
@@ -246,6 +279,8 @@ export class Actor {
   #fail(error: OffstageError): void {
     const link = this.#link
     this.#link = undefined
+    this.#renewing?.cancel()
+    this.#renewing = undefined
     this.#overseer.pause()
     void link?.end()
     if (this.#stopping !== undefined) {
@@ -307,7 +342,7 @@ export class Actor {
   #stopWhenDrained(): void {
     if (this.#stopping === undefined || this.#stopSent || this.#mailbox.size > 0 || this.#link === undefined) return
     this.#stopSent = true
-    this.#link.stop()
+    this.#link.stop(false)
   }
 
   #change(): void {
@@ -330,7 +365,7 @@ export class Actor {
     this.#tickDue = false
     const link = this.#link
     if (link === undefined) return
-    if (link.mailbox !== undefined) {
+    if (link.mailbox !== undefined && this.#renewing === undefined) {
       for (let message = this.#mailbox.send(); message !== undefined; message = this.#mailbox.send()) link.turn(message)
       this.#overseer.by(this.#mailbox.earliestDeadline)
     }

@@ -15,6 +15,7 @@ import {
   DEADLINE_BYTES,
   HostFrame,
   LAST_HOST_FRAME,
+  LEAVE,
   type LoadFailure,
   type LoadRequest,
   type LogLine,
@@ -126,8 +127,9 @@ export class HostLink {
     writeCacheFrame(this.#out, key, value)
   }
 
-  stop(): void {
-    this.#out.frame(HostFrame.STOP, 0, 0, EMPTY_MAP)
+  /** `leave`: the host forgets the messages that it has not started. */
+  stop(leave: boolean): void {
+    this.#out.frame(HostFrame.STOP, leave ? LEAVE : 0, 0, EMPTY_MAP)
   }
 
   flush(): void {

@@ -47,6 +47,8 @@ export type LifecycleEvent =
   | { type: 'busy' }
   | { type: 'idle' }
   | { type: 'drain' }
+  /** Its host was ended so that another one starts. */
+  | { type: 'renewed' }
   | { type: 'ended' }
 
 export const lifecycle = setup({
@@ -121,6 +123,7 @@ export const lifecycle = setup({
       initial: 'idle',
       on: {
         drain: '.draining',
+        renewed: { target: '#worker.loading.starting', actions: ['countRestart', 'launch'] },
         ended: '#worker.stopped.normal',
         failed: [
           { guard: 'exhausted', target: '#worker.stopped.failed', actions: 'countFailure' },

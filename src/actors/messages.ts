@@ -10,7 +10,8 @@
  * | 35   | CANCEL        | host       | message | `a0`; flag OVERDUE: its deadline has passed                   |
  * | 36   | SETTLED       | host       | token   | one byte: 1 the attempt was the current one, else 0           |
  * | 37   | CACHE         | both       | 0       | CBOR key (text), then the value as CBOR; no value: removed    |
- * | 38   | STOP          | host       | 0       | `a0`: no more timers; answer STOPPED when no turn is running  |
+ * | 38   | STOP          | host       | 0       | `a0`: no more timers; answer STOPPED when no turn is running; |
+ * |      |               |            |         | with flag LEAVE, forget the messages that have not started    |
  * | 39   | LOADED        | supervisor | 0       | CBOR `WorkerDescription`                                      |
  * | 40   | LOAD_FAILED   | supervisor | 0       | CBOR `LoadFailure`                                            |
  * | 41   | CREATED       | supervisor | 0       | `a0`                                                          |
@@ -56,6 +57,7 @@ export const LAST_HOST_FRAME = 49
 export const TIMED = 1
 export const OVERDUE = 1
 export const RELEASE = 1
+export const LEAVE = 1
 
 export const DEADLINE_BYTES = 8
 

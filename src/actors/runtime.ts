@@ -19,6 +19,7 @@ import {
   DEADLINE_BYTES,
   HostFrame,
   LAST_HOST_FRAME,
+  LEAVE,
   type LoadFailure,
   type LoadRequest,
   MAX_HOST_BODY,
@@ -234,6 +235,7 @@ export class Runtime implements WorkerContext, TurnOutput {
         this.#startInstance(bytes, start, end)
         return
       case HostFrame.STOP:
+        if ((flags & LEAVE) !== 0) this.#turns?.leave()
         this.timers.stop()
         this.sockets.stop()
         this.#stopping.abort()

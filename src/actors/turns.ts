@@ -102,6 +102,14 @@ export class Turns {
     this.#fail(waiting, this.#refusal(waiting))
   }
 
+  /** Forgets the messages that have not started: they run in another host. */
+  leave(): void {
+    for (let left = this.#queue.length; left > 0; left--) {
+      const call = this.#queue.shift()!
+      if (call.task !== undefined) this.#queue.push(call)
+    }
+  }
+
   /** Tells every running call that its time is over. */
   abort(): void {
     for (const call of this.#pending.values()) call.cancel(BY_CALLER)

@@ -66,7 +66,6 @@ export class Registry {
       files.map((file) => patiently(this.#options.log, `the import of ${file}`, this.#loadFile(file))),
     )
     const problems: string[] = []
-    const byName = new Map<string, string>()
     for (const [i, outcome] of loaded.entries()) {
       const file = files[i]!
       if (outcome.status === 'rejected') {
@@ -74,21 +73,12 @@ export class Registry {
         continue
       }
       const { actor, description } = outcome.value
-      const twin = byName.get(description.name)
-      if (twin !== undefined) {
-        problems.push(`two files hold a worker named "${description.name}": ${twin} and ${file}; rename one of them`)
-      }
-      byName.set(description.name, file)
-      this.#classes.set(description.name, {
-        file,
-        description,
-        methods: new Set(description.methods),
-        instances: new Map([['', actor]]),
-        starting: new Set(),
-      })
+      const twin = this.#twinOf(file, description)
+      if (twin !== undefined) problems.push(twin)
+      this.#add(file, actor, description)
     }
     for (const name of this.#options.overrides.keys()) {
-      if (!byName.has(name)) problems.push(`workers.${name} in the configuration is for ${this.#unknown(name)}`)
+      if (!this.#classes.has(name)) problems.push(`workers.${name} in the configuration is for ${this.#unknown(name)}`)
     }
     if (problems.length > 0) {
       await Promise.allSettled(loaded.map((l) => (l.status === 'fulfilled' ? l.value.actor.stop(0) : undefined)))
@@ -98,24 +88,53 @@ export class Registry {
 
   /** Calls `create` of every worker that starts with the supervisor. One whose `create` fails is tried again. */
   async start(): Promise<void> {
-    await Promise.all(
-      [...this.#classes].map(async ([name, { description, instances }]) => {
-        const { log } = this.#options
-        for (const { name: method, why } of description.refused) {
-          log.warn({ worker: name, method }, `${name}.${method} cannot be called by clients: ${why}`)
-        }
-        if (description.autoLoad) {
-          const started = patiently(log, `create of ${name}`, instances.get('')!.start('supervised'))
-          await started.catch((error: unknown) => {
-            log.error({ err: error, worker: name }, `${name} could not be started; it is tried again`)
-          })
-        } else {
-          const actor = instances.get('')!
-          instances.delete('')
-          await actor.stop(0)
-        }
-      }),
-    )
+    await Promise.all([...this.#classes.keys()].map((name) => this.#startClass(name)))
+  }
+
+  /** Whether a worker was loaded from this file. */
+  has(file: string): boolean {
+    return this.#nameOf(file) !== undefined
+  }
+
+  /** Loads one more file, and starts its worker. Rejects with `ConfigurationError`. */
+  async loadOne(file: string): Promise<void> {
+    const { actor, description } = await this.#loadFile(file)
+    const twin = this.#twinOf(file, description)
+    if (twin !== undefined || this.#stopping) {
+      await actor.stop(0)
+      throw twin === undefined ? new Draining('the server is stopping') : new ConfigurationError(twin)
+    }
+    this.#add(file, actor, description)
+    await this.#startClass(description.name)
+  }
+
+  /**
+   * Loads a file again and starts the instances of its worker anew, which keep their mailboxes. Resolves when they have been
+   * told to. Rejects with `ConfigurationError`, and then nothing has changed.
+   */
+  async renew(file: string): Promise<void> {
+    const name = this.#nameOf(file)!
+    const known = this.#class(name)
+    if (known.description.host === 'inline') {
+      throw new ConfigurationError(
+        `${name} runs inline, in the supervisor's own thread, which cannot load a file twice: restart the supervisor, or ` +
+          "let the worker run with host 'thread' while you change it",
+      )
+    }
+    const { actor: trial, description } = await this.#open(file, name, '', undefined)
+    await trial.stop(0)
+    if (description.name !== name) {
+      throw new ConfigurationError(
+        `the worker of ${file} was ${name} and is now ${description.name}: restart the supervisor for that`,
+      )
+    }
+    const methods = new Set(description.methods)
+    this.#classes.set(name, { ...known, description, methods })
+    for (const actor of known.instances.values()) actor.renew(this.#options.stopTimeout, methods)
+    if (known.instances.get('')?.info().status !== 'stopped') return
+    // It has failed for good, and now perhaps does not.
+    known.instances.set('', (await this.#open(file, name, '', this.#dataOf(name))).actor)
+    await this.#startClass(name)
   }
 
   /** Names, with whether each starts with the supervisor. */
@@ -205,6 +224,49 @@ export class Registry {
     this.deadLetters.flush()
   }
 
+  async #startClass(name: string): Promise<void> {
+    const { description, instances } = this.#class(name)
+    const { log } = this.#options
+    for (const { name: method, why } of description.refused) {
+      log.warn({ worker: name, method }, `${name}.${method} cannot be called by clients: ${why}`)
+    }
+    const actor = instances.get('')!
+    if (description.autoLoad) {
+      await patiently(log, `create of ${name}`, actor.start('supervised')).catch((error: unknown) => {
+        log.error({ err: error, worker: name }, `${name} could not be started; it is tried again`)
+      })
+    } else {
+      instances.delete('')
+      await actor.stop(0)
+    }
+  }
+
+  #add(file: string, actor: Actor, description: WorkerDescription): void {
+    this.#classes.set(description.name, {
+      file,
+      description,
+      methods: new Set(description.methods),
+      instances: new Map([['', actor]]),
+      starting: new Set(),
+    })
+  }
+
+  #twinOf(file: string, { name }: WorkerDescription): string | undefined {
+    const twin = this.#classes.get(name)
+    if (twin === undefined) return undefined
+    return `two files hold a worker named "${name}": ${twin.file} and ${file}; rename one of them`
+  }
+
+  #nameOf(file: string): string | undefined {
+    return [...this.#classes].find(([, known]) => known.file === file)?.[0]
+  }
+
+  /** For `create`, as the configuration says it. */
+  #dataOf(name: string): Uint8Array | undefined {
+    const data = this.#options.overrides.get(name)?.data
+    return data === undefined ? undefined : encodeValue(data, `workers.${name}.data`)
+  }
+
   /** While one was being stopped, another may have been started under its key. */
   #forget(worker: string, workerKey: string, actor: Actor): void {
     const { instances } = this.#class(worker)
@@ -224,8 +286,7 @@ export class Registry {
     if (overrides === undefined) return loaded
     // The name, and so what the configuration says about it, is known only now: load it again with that.
     await loaded.actor.stop(0)
-    const { data } = overrides
-    return this.#open(file, name, '', data === undefined ? undefined : encodeValue(data, `workers.${name}.data`))
+    return this.#open(file, name, '', this.#dataOf(name))
   }
 
   /** Imports the class in a host of its own. */

@@ -93,6 +93,7 @@ export const SETTINGS = {
   handshake_timeout: setting(seconds(0.1, 600), 2, 'seconds in which a client has to have finished its handshake'),
   frame_timeout: setting(seconds(0.1, 3_600), 10, 'seconds in which a frame that has begun has to be whole'),
   heartbeat: setting(seconds(1, 3_600), 15, 'seconds of silence after which a client is asked for a sign of life'),
+  watch: setting(z.boolean(), false, 'load workers again whose files change, for development'),
   stop_timeout: setting(seconds(0, 3_600), 10, 'seconds that running methods get when the supervisor stops'),
 } as const
 

@@ -18,6 +18,7 @@ import { Listener } from './listener.js'
 import type { Logger } from './log.js'
 import { Rates } from './rates.js'
 import { Registry } from './registry.js'
+import { Reloader } from './reloader.js'
 import { Schedules } from './schedules.js'
 import { Service } from './service.js'
 import { Session } from './session.js'
@@ -37,6 +38,7 @@ export class Supervisor {
   readonly #store: JobStore | undefined
   readonly #dispatcher: Dispatcher | undefined
   readonly #schedules: Schedules
+  readonly #reloader: Reloader | undefined
   readonly #listener: Listener
   readonly #service: Service
   readonly #sessions = new Set<Session>()
@@ -55,6 +57,7 @@ export class Supervisor {
     this.#store = parts.store
     this.#dispatcher = parts.dispatcher
     this.#schedules = parts.schedules
+    this.#reloader = parts.reloader
     this.#service = parts.service
     this.#rates = new Rates(parts.config.rate_frames, parts.config.rate_bytes)
     this.#listener = new Listener({
@@ -123,6 +126,7 @@ export class Supervisor {
       this.#sweeps = setInterval(() => dispatcher.sweep(), this.#config.persistent_delay * 1_000)
     }
     this.#schedules.start()
+    this.#reloader?.start()
     this.#heartbeats = setInterval(() => {
       for (const session of this.#sessions) session.heartbeat()
     }, HEARTBEAT_STEP)
@@ -163,7 +167,9 @@ export class Supervisor {
     this.#schedules.stop()
     for (const session of this.#sessions) session.goAway('the server is stopping')
     const drained = this.#dispatcher?.stop()
+    const reloaded = this.#reloader?.stop()
     await this.#registry.stop()
+    await reloaded
     await drained
     try {
       // Enqueues that wait for the disk are answered by this, so the sessions end after it.
@@ -183,6 +189,7 @@ interface Parts {
   readonly store: JobStore | undefined
   readonly dispatcher: Dispatcher | undefined
   readonly schedules: Schedules
+  readonly reloader: Reloader | undefined
   readonly service: Service
 }
 
@@ -202,7 +209,10 @@ async function build(
     onChange: (queue) => dispatcher?.wake(queue),
   })
   undo.push(() => registry.stop())
-  await registry.load(findWorkerFiles(workerFolders(config, log)))
+  const folders = workerFolders(config, log)
+  const reloader = config.watch ? new Reloader({ folders, registry, log }) : undefined
+  await reloader?.begin()
+  await registry.load(findWorkerFiles(folders))
   const schedules = new Schedules(config.schedules, registry, log, config.file)
   const store = config.persistent_disabled ? undefined : await openStore(config, log)
   if (store !== undefined) {
@@ -219,7 +229,7 @@ async function build(
     log,
     onScheduled: (runAt) => dispatcher?.expect(runAt),
   })
-  return { config, log, registry, store, dispatcher, schedules, service }
+  return { config, log, registry, store, dispatcher, schedules, reloader, service }
 }
 
 async function openStore(config: Config, log: Logger): Promise<JobStore> {

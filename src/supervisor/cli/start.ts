@@ -41,6 +41,7 @@ export function startCommand({ onReady }: StartOptions = {}): Command {
     else command.option(flag, text)
   }
   return command
+    .option('--watch', SETTINGS.watch.help)
     .addHelpText(
       'after',
       '\nExamples:\n  offstage start                          with the defaults, workers from ./workers\n' +
@@ -110,7 +111,7 @@ function stopRequest(log: Logger): Promise<void> {
 }
 
 function flagsOf(options: Record<string, unknown>): Partial<Record<SettingName, unknown>> {
-  const flags: Partial<Record<SettingName, unknown>> = {}
+  const flags: Partial<Record<SettingName, unknown>> = options.watch === true ? { watch: true } : {}
   for (const [name] of FLAGS) {
     const value = options[name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())]
     if (value === undefined) continue
