@@ -21,6 +21,18 @@ export function hostEnded(worker: string, reason: Error): WorkerCrashed {
   return new WorkerCrashed(`the host of ${worker} ended: ${text}`, { cause: reason })
 }
 
+/** `why`: which member of the group has failed, and how. */
+export function endedWithGroup(worker: string, why: string): WorkerCrashed {
+  return new WorkerCrashed(`the host of ${worker} was ended, because ${why}`)
+}
+
+/** `limit` in milliseconds. */
+export function createTooLong(worker: string, limit: number): WorkerCrashed {
+  return new WorkerCrashed(
+    `create of ${worker} has not ended within ${limit} ms (createTimeout), so its host was ended`,
+  )
+}
+
 export function loadError({ message, cause }: LoadFailure): ConfigurationError {
   if (cause === undefined) return new ConfigurationError(message)
   const thrown = Object.assign(new Error(cause.message), { name: cause.name })

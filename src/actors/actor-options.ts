@@ -3,6 +3,7 @@ import type { Clock } from './clock.js'
 import type { DeadLetters } from './dead-letters.js'
 import type { Log } from './log.js'
 import type { Blocked } from './loop-watch.js'
+import type { RestartType } from './restarts.js'
 import type { WorkerSettings } from './settings.js'
 import type { WorkerEvents } from './worker-events.js'
 
@@ -34,7 +35,7 @@ export interface WorkerInfo {
   worker: string
   workerKey: string
   status: 'loading' | 'running' | 'stopped'
-  /** `loading.starting`, `loading.backingOff`, `running.idle`, `running.busy`, `running.draining`, `stopped.normal`, `stopped.failed`. */
+  /** `loading.starting`, `loading.backingOff`, `loading.waiting` (for its group), `running.idle`, `running.busy`, `running.draining`, `stopped.normal`, `stopped.failed`. */
   state: string
   /** Messages without an outcome. */
   mailbox: number
@@ -50,6 +51,12 @@ export interface WorkerInfo {
   uptime: number
   /** There when the event loop of its host has not turned for some seconds. */
   blocked?: Blocked
+  /** Whether it is started again when its host ends. */
+  restart: RestartType
+  /** The group that it stands and falls with. */
+  group?: string
   /** Why it failed last. */
   failure?: string
+  /** Milliseconds since then. */
+  sinceFailure?: number
 }

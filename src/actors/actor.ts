@@ -4,32 +4,33 @@
  */
 import { basename, extname } from 'node:path'
 import { createActor } from 'xstate'
-import { ConfigurationError, type OffstageError, type WorkerStopped } from '../errors.js'
+import type { OffstageError, WorkerStopped } from '../errors.js'
 import { decodeFailure } from '../wire/failure.js'
-import { hostEnded, loadError, noMethod, stoppedError } from './actor-errors.js'
+import { createTooLong, endedWithGroup, hostEnded, loadError, noMethod, stoppedError } from './actor-errors.js'
 import type { ActorOptions, WorkerInfo } from './actor-options.js'
 import { type Cancelable, type Clock, systemClock } from './clock.js'
 import type { WorkerDescription } from './description.js'
+import type { Group, Member } from './group.js'
 import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
 import { launchHost } from './hosts/launch.js'
 import { lifecycle, machineClock, stateOf } from './lifecycle.js'
 import { limitsOf } from './limits.js'
-import { Mailbox } from './mailbox.js'
+import { type Counts, Mailbox } from './mailbox.js'
 import { originOf } from './message.js'
 import { monotonic } from './messages.js'
 import { Overseer, type Watched } from './overseer.js'
 import { placementOf, samePlace } from './placement.js'
 import type { ReplySink } from './reply.js'
 import { Reporter } from './reporter.js'
+import { afterEnd } from './restarts.js'
 import { freePlaces, roomFor } from './room.js'
+import { Startup } from './startup.js'
 
-interface Waiter<T> {
-  resolve(value: T): void
-  reject(error: Error): void
-}
+/** What the lifecycle calls it. */
+const EVENTS = { again: 'failed', held: 'held', failed: 'gaveUp' } as const
 
-export class Actor {
+export class Actor implements Member {
   readonly #options: ActorOptions
   readonly #launch: Launch
   readonly #clock: Clock
@@ -42,12 +43,12 @@ export class Actor {
   #methods: ReadonlySet<string> = new Set()
   #limits: ReadonlyMap<string, number> = new Map()
   #mailbox = new Mailbox(0)
-  #loading: Waiter<WorkerDescription> | undefined
-  #starting: Waiter<void> | undefined
+  readonly #startup: Startup
   /** `start` was called: a host that has loaded goes on to `create`. */
   #wanted = false
   /** It is started again after a failure. */
   #supervised = false
+  #group: Group | undefined
   #stopping: Promise<void> | undefined
   #endStop: () => void = () => undefined
   #stopSent = false
@@ -62,6 +63,7 @@ export class Actor {
     this.#options = options
     this.#launch = launch
     this.#clock = options.clock ?? systemClock
+    this.#startup = new Startup(this.#clock)
     const { log, workerLog = log, events, workerKey } = options
     this.#report = new Reporter({ log, workerLog, events, workerKey, worker: () => this.#name })
     this.#overseer = new Overseer(() => this.#watched(), this.#report, this.#clock)
@@ -83,24 +85,26 @@ export class Actor {
 
   /** Starts the host and imports the class; `create` is not called yet. Rejects with `ConfigurationError`. */
   load(): Promise<WorkerDescription> {
-    return new Promise((resolve, reject) => {
-      this.#loading = { resolve, reject }
-      this.#startHost()
-    })
+    const imported = this.#startup.imported()
+    this.#startHost()
+    return imported
   }
 
   /**
-   * Calls `create`. Rejects when that fails the first time (CREATE_FAILED, or the host ended); then `supervised`
-   * goes on trying as after any failure, and `once` leaves the worker stopped.
+   * Calls `create`. Rejects when that fails the first time (CREATE_FAILED, the host ended, it took too long); then
+   * `supervised` goes on trying as after any failure, and `once` leaves the worker stopped.
    */
-  start(mode: 'supervised' | 'once'): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#over) throw this.#stoppedBecause(false)
-      this.#starting = { resolve, reject }
-      this.#wanted = true
-      this.#supervised = mode === 'supervised'
+  async start(mode: 'supervised' | 'once'): Promise<void> {
+    if (this.#over) throw this.#stoppedBecause(false)
+    this.#wanted = true
+    this.#supervised = mode === 'supervised'
+    const created = this.#startup.created()
+    if (this.#held) this.#machine.send({ type: 'launch' })
+    else {
+      this.#limitStart()
       this.#create()
-    })
+    }
+    return created
   }
 
   /**
@@ -145,6 +149,7 @@ export class Actor {
     // Idle or busy is decided now, and not on every message.
     this.#machine.send({ type: this.#mailbox.size > 0 ? 'busy' : 'idle' })
     const { value, context } = this.#machine.getSnapshot()
+    const { failure, failedAt } = context
     const blocked = this.#overseer.blocked()
     return {
       worker: this.#name,
@@ -157,7 +162,9 @@ export class Actor {
       restarts: context.restarts,
       uptime: this.#running ? Math.round(this.#clock.now() - context.runningSince) : 0,
       ...(blocked === undefined ? {} : { blocked }),
-      ...(context.failure === undefined ? {} : { failure: context.failure }),
+      restart: this.#description?.restart ?? 'permanent',
+      ...(this.#group === undefined ? {} : { group: this.#group.plan.name }),
+      ...(failure === undefined ? {} : { failure, sinceFailure: Math.round(this.#clock.now() - failedAt) }),
     }
   }
 
@@ -197,8 +204,14 @@ export class Actor {
     }
   }
 
-  async #renew(): Promise<void> {
+  #endRenewing(): void {
     this.#renewing?.cancel()
+    this.#renewing = undefined
+  }
+
+  async #renew(): Promise<void> {
+    const renewing = this.#renewing!
+    renewing.cancel()
     const link = this.#link!
     this.#link = undefined
     this.#overseer.pause()
@@ -206,9 +219,53 @@ export class Actor {
     this.#mailbox.crashed(link.taken, why)
     // Not before its ports and files are free.
     await link.end()
+    // It was ended with its group meanwhile.
+    if (this.#renewing !== renewing) return
     this.#renewing = undefined
     if (this.#stopping === undefined) this.#machine.send({ type: 'renewed' })
     else this.#finish()
+  }
+
+  /** From now on a failure is its group's affair. */
+  join(group: Group): void {
+    this.#group = group
+  }
+
+  get alive(): boolean {
+    return !this.#over && this.#stopping === undefined
+  }
+
+  get waits(): boolean {
+    return this.alive && (this.#held || !this.#wanted)
+  }
+
+  async hold(why: string): Promise<void> {
+    if (!this.alive || this.waits) return
+    const error = endedWithGroup(this.#name, why)
+    const again = this.#supervised && this.#description!.restart !== 'temporary'
+    const { counts, ended } = this.#lose(error, again ? 'held' : 'failed')
+    this.#report.halted(error.message, counts)
+    if (!again) this.#report.failed(error.message)
+    await ended
+  }
+
+  backOff(pause: number): void {
+    if (this.#held) this.#report.backingOff(pause)
+  }
+
+  giveUp(why: string): void {
+    const error = endedWithGroup(this.#name, why)
+    this.#lose(error, 'failed')
+    this.#report.failed(error.message)
+  }
+
+  /** It waits for its group to start it again. */
+  get #held(): boolean {
+    return this.#machine.getSnapshot().matches({ loading: 'waiting' })
+  }
+
+  get #life() {
+    return this.#machine.getSnapshot().context
   }
 
   get #name(): string {
@@ -220,6 +277,7 @@ export class Actor {
     const name = workerKey === '' ? this.#name : `${this.#name} ${workerKey}`
     this.#link = new HostLink(this.#launch, { name, ...placementOf(this.#description ?? overrides) }, this.#linkEvents)
     this.#link.load({ file, workerKey, overrides })
+    if (this.#wanted) this.#limitStart()
     this.#overseer.start()
   }
 
@@ -234,7 +292,7 @@ export class Actor {
     output: (stream, text) => this.#report.output(stream, text),
     stopped: () => (this.#renewing === undefined ? this.#finish() : void this.#renew()),
     batchDone: () => this.#batchDone(),
-    exit: (reason) => this.#fail(hostEnded(this.#name, reason)),
+    exit: (reason, normal) => this.#fail(hostEnded(this.#name, reason), normal),
   }
 
   #loaded(description: WorkerDescription): void {
@@ -248,14 +306,17 @@ export class Actor {
     }
     this.#methods = new Set(description.methods)
     this.#limits = limitsOf(description)
-    if (this.#loading !== undefined) {
+    if (this.#startup.hasImported(description)) {
       this.#mailbox = new Mailbox(description.mailboxLimit, description.grace)
-      this.#loading.resolve(description)
-      this.#loading = undefined
     }
     const { maxRestarts, restartPeriod } = description
     this.#machine.send({ type: 'described', maxRestarts, restartPeriod })
     if (this.#wanted) this.#create()
+  }
+
+  #limitStart(): void {
+    const { createTimeout } = this.#description!
+    this.#startup.limit(createTimeout, () => this.#fail(createTooLong(this.#name, createTimeout)))
   }
 
   #create(): void {
@@ -269,39 +330,42 @@ export class Actor {
     this.#link!.mailbox = this.#mailbox
     this.#supervised = true
     this.#machine.send({ type: 'created', at: this.#clock.now() })
-    this.#report.running(this.#machine.getSnapshot().context.restarts)
-    this.#starting?.resolve()
-    this.#starting = undefined
+    this.#report.running(this.#life.restarts)
+    this.#startup.hasCreated()
     this.#wake()
   }
 
-  /** The class could not be loaded, `create` failed, or the host has ended. */
-  #fail(error: OffstageError): void {
-    const link = this.#link
-    this.#link = undefined
-    this.#renewing?.cancel()
-    this.#renewing = undefined
-    this.#overseer.pause()
-    void link?.end()
+  /** The class could not be loaded, `create` failed, or the host has ended; `normal`: of itself, with code 0. */
+  #fail(error: OffstageError, normal = false): void {
     if (this.#stopping !== undefined) {
+      this.#endRenewing()
       this.#finish()
       return
     }
     const reason = error.message
-    if (this.#loading !== undefined || !this.#supervised) this.#machine.send({ type: 'gaveUp', reason })
-    else this.#machine.send({ type: 'failed', at: this.#clock.now(), reason })
-    this.#loading?.reject(
-      error instanceof ConfigurationError ? error : new ConfigurationError(reason, { cause: error }),
-    )
-    this.#loading = undefined
-    const starting = this.#starting
-    this.#starting = undefined
+    const after = this.#supervised ? afterEnd(this.#description!.restart, normal) : 'failed'
+    const { counts } = this.#lose(error, after === 'again' && this.#group !== undefined ? 'held' : after)
+    if (after === 'done') this.#report.ended(reason, counts)
+    else this.#report.crashed(error, this.info().state, counts)
+    if (this.#held) this.#group!.failed(this.#name, reason)
+    else if (!this.#over) this.#report.backingOff(this.#life.failures.pause)
+    else if (after !== 'done') this.#report.failed(reason)
+  }
+
+  /** It has no host from now on. `ended` resolves when that is gone. */
+  #lose(error: OffstageError, then: 'again' | 'held' | 'done' | 'failed'): { counts: Counts; ended: Promise<void> } {
+    const link = this.#link
+    this.#link = undefined
+    this.#endRenewing()
+    this.#overseer.pause()
+    const ended = link?.end() ?? Promise.resolve()
+    const reason = error.message
+    const at = this.#clock.now()
+    this.#machine.send(then === 'done' ? { type: 'ended' } : { type: EVENTS[then], at, reason })
     const counts = this.#mailbox.crashed(link?.taken ?? 0, reason)
-    const { state } = this.info()
-    const { pause } = this.#machine.getSnapshot().context
-    this.#report.crashed(error, state, counts, this.#over ? undefined : pause)
     if (this.#over) this.#failAll(0)
-    starting?.reject(error)
+    this.#startup.hasFailed(error)
+    return { counts, ended }
   }
 
   /** The end of `stop`: drained, or out of time, or without a host. */
@@ -313,9 +377,7 @@ export class Actor {
     this.#machine.send({ type: 'ended' })
     if (!before && this.#wanted) this.#report.stopped()
     this.#failAll(link?.taken ?? 0)
-    for (const waiter of [this.#loading, this.#starting]) waiter?.reject(this.#stoppedBecause(false))
-    this.#loading = undefined
-    this.#starting = undefined
+    this.#startup.wasStopped(this.#stoppedBecause(false))
     void (link?.end() ?? Promise.resolve()).then(this.#endStop)
   }
 
@@ -373,7 +435,8 @@ export class Actor {
   }
 
   #stoppedBecause(started: boolean): WorkerStopped {
-    return stoppedError(this.#name, this.#machine.getSnapshot().context.failure, started)
+    const failed = this.#machine.getSnapshot().matches({ stopped: 'failed' })
+    return stoppedError(this.#name, failed ? this.#life.failure : undefined, started)
   }
 
   #fields(): { worker: string; workerKey: string } {

@@ -50,7 +50,8 @@ export interface LinkEvents {
   stopped(): void
   /** A batch has been worked off. */
   batchDone(): void
-  exit(reason: Error): void
+  /** `normal`: by itself, with the exit code 0. */
+  exit(reason: Error, normal: boolean): void
 }
 
 export class HostLink {
@@ -75,7 +76,7 @@ export class HostLink {
     this.#host = launch(options, {
       batch: (batch) => this.#receive(batch),
       line: (stream, text) => events.output(stream, text),
-      exit: (reason) => this.#exited(reason),
+      exit: (reason, normal) => this.#exited(reason, normal),
     })
   }
 
@@ -147,14 +148,14 @@ export class HostLink {
     if (this.#killed !== undefined) return
     this.#killed = reason
     // A thread inside native code ends only when that returns; the worker does not wait for it.
-    const tooLong = setTimeout(() => this.#exited(reason), KILLED_WITHIN)
+    const tooLong = setTimeout(() => this.#exited(reason, false), KILLED_WITHIN)
     void this.#host.end().then(() => clearTimeout(tooLong))
   }
 
-  #exited(reason: Error): void {
+  #exited(reason: Error, normal: boolean): void {
     if (this.#over) return
     this.#over = true
-    this.#events.exit(this.#killed ?? reason)
+    this.#events.exit(this.#killed ?? reason, normal && this.#killed === undefined)
   }
 
   #receive(batch: Uint8Array): void {

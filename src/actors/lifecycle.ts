@@ -1,41 +1,31 @@
 /**
  * The life of one worker instance, as a machine: its state is the only status there is.
  *
- *   loading (starting · backingOff) → running (idle · busy · draining) → stopped (normal · failed)
+ *   loading (starting · backingOff · waiting) → running (idle · busy · draining) → stopped (normal · failed)
  *
  * A failure (create threw, the host ended) leads from starting and from running to backingOff, and after the
  * backoff to starting again; more than `maxRestarts` of them within `restartPeriod` lead to stopped.failed.
+ * A member of a group does not back off by itself: it is held, waiting, until its group launches it again.
  * Messages do not pass through here: idle and busy are set when somebody looks.
  */
 import { assign, setup } from 'xstate'
 import type { Cancelable, Clock } from './clock.js'
-
-/** Milliseconds: the first pause, its limit, and how long a worker must have run for the pause to begin anew. */
-const FIRST_BACKOFF = 100
-const LONGEST_BACKOFF = 10_000
-const STABLE_AFTER = 10_000
+import { countFailure, exhausted, type Failures, type Intensity, NO_FAILURES } from './restarts.js'
 
 export interface LifecycleInput {
   /** From 0 to below 1. */
   random: () => number
 }
 
-interface Life extends LifecycleInput {
-  maxRestarts: number
-  /** Milliseconds. */
-  restartPeriod: number
-  /** When it failed within the last `restartPeriod`, the last one at the end. */
-  failures: readonly number[]
-  /** Failures in a row without a stable time between. */
-  streak: number
-  /** Milliseconds from the last failure to the next start. */
-  pause: number
+interface Life extends LifecycleInput, Intensity {
+  failures: Failures
   /** How often it was started again. */
   restarts: number
   /** When it last began to run; 0 before. */
   runningSince: number
-  /** Why it failed last. */
+  /** Why it failed last, and when. */
   failure: string | undefined
+  failedAt: number
 }
 
 export type LifecycleEvent =
@@ -43,7 +33,10 @@ export type LifecycleEvent =
   | { type: 'created'; at: number }
   | { type: 'failed'; at: number; reason: string }
   /** It failed, and is not to be started again. */
-  | { type: 'gaveUp'; reason: string }
+  | { type: 'gaveUp'; at: number; reason: string }
+  /** It was ended, and is started again when its group says so. */
+  | { type: 'held'; at: number; reason: string }
+  | { type: 'launch' }
   | { type: 'busy' }
   | { type: 'idle' }
   | { type: 'drain' }
@@ -62,44 +55,34 @@ export const lifecycle = setup({
     launch: () => undefined,
     countFailure: assign(({ context, event }) => {
       if (event.type !== 'failed') return {}
-      const { at } = event
-      const stable = context.runningSince > 0 && at - context.runningSince >= STABLE_AFTER
-      const streak = stable ? 1 : context.streak + 1
-      // Doubles with each failure in a row; between half and all of it, so that workers do not start in step.
-      const full = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (streak - 1))
       return {
-        failures: [...context.failures.filter((time) => time > at - context.restartPeriod), at],
-        streak,
-        pause: full * (0.5 + context.random() / 2),
+        failures: countFailure(context.failures, event.at, context.runningSince, context, context.random()),
         runningSince: 0,
-        failure: event.reason,
       }
     }),
+    rememberWhy: assign(({ event }) => ('reason' in event ? { failure: event.reason, failedAt: event.at } : {})),
+    pauseRun: assign({ runningSince: 0 }),
     countRestart: assign({ restarts: ({ context }) => context.restarts + 1 }),
-    rememberWhy: assign(({ event }) => (event.type === 'gaveUp' ? { failure: event.reason } : {})),
     begin: assign(({ event }) => (event.type === 'created' ? { runningSince: event.at } : {})),
     describe: assign(({ event }) =>
       event.type === 'described' ? { maxRestarts: event.maxRestarts, restartPeriod: event.restartPeriod * 1000 } : {},
     ),
   },
   guards: {
-    exhausted: ({ context, event }) =>
-      event.type === 'failed' &&
-      context.failures.filter((time) => time > event.at - context.restartPeriod).length >= context.maxRestarts,
+    exhausted: ({ context, event }) => event.type === 'failed' && exhausted(context.failures, event.at, context),
   },
-  delays: { backoff: ({ context }) => context.pause },
+  delays: { backoff: ({ context }) => context.failures.pause },
 }).createMachine({
   id: 'worker',
   context: ({ input }) => ({
     random: input.random,
     maxRestarts: 5,
     restartPeriod: 60_000,
-    failures: [],
-    streak: 0,
-    pause: 0,
+    failures: NO_FAILURES,
     restarts: 0,
     runningSince: 0,
     failure: undefined,
+    failedAt: 0,
   }),
   on: { described: { actions: 'describe' } },
   initial: 'loading',
@@ -109,14 +92,16 @@ export const lifecycle = setup({
       on: {
         ended: '#worker.stopped.normal',
         gaveUp: { target: '#worker.stopped.failed', actions: 'rememberWhy' },
+        held: { target: '#worker.loading.waiting', actions: ['pauseRun', 'rememberWhy'] },
         failed: [
-          { guard: 'exhausted', target: '#worker.stopped.failed', actions: 'countFailure' },
-          { target: '#worker.loading.backingOff', actions: 'countFailure' },
+          { guard: 'exhausted', target: '#worker.stopped.failed', actions: ['countFailure', 'rememberWhy'] },
+          { target: '#worker.loading.backingOff', actions: ['countFailure', 'rememberWhy'] },
         ],
       },
       states: {
         starting: { on: { created: { target: '#worker.running', actions: 'begin' } } },
         backingOff: { after: { backoff: { target: 'starting', actions: ['countRestart', 'launch'] } } },
+        waiting: { on: { launch: { target: 'starting', actions: ['countRestart', 'launch'] } } },
       },
     },
     running: {
@@ -125,9 +110,11 @@ export const lifecycle = setup({
         drain: '.draining',
         renewed: { target: '#worker.loading.starting', actions: ['countRestart', 'launch'] },
         ended: '#worker.stopped.normal',
+        gaveUp: { target: '#worker.stopped.failed', actions: 'rememberWhy' },
+        held: { target: '#worker.loading.waiting', actions: ['pauseRun', 'rememberWhy'] },
         failed: [
-          { guard: 'exhausted', target: '#worker.stopped.failed', actions: 'countFailure' },
-          { target: '#worker.loading.backingOff', actions: 'countFailure' },
+          { guard: 'exhausted', target: '#worker.stopped.failed', actions: ['countFailure', 'rememberWhy'] },
+          { target: '#worker.loading.backingOff', actions: ['countFailure', 'rememberWhy'] },
         ],
       },
       states: {

@@ -29,6 +29,12 @@ const WINDOW_BYTES = 1024 * 1024
 /** Ids are `use × ID_STEP + index`. */
 const ID_STEP = 1_048_576
 
+/** Messages that ended with a host: those that were in work and failed, and those that wait again. */
+export interface Counts {
+  readonly lost: number
+  readonly kept: number
+}
+
 export class Mailbox {
   readonly #limit: number
   readonly #grace: number
@@ -240,7 +246,7 @@ export class Mailbox {
    * The host is gone, having taken `taken` messages. Those that it had taken fail, executed maybe; the others
    * wait again, in front and in order. Returns how many of each.
    */
-  crashed(taken: number, why: string): { lost: number; kept: number } {
+  crashed(taken: number, why: string): Counts {
     let lost = 0
     let kept = 0
     for (let message = this.#sent.previous; message !== this.#sent; ) {

@@ -5,6 +5,7 @@
 
 import type { Log } from './log.js'
 import type { Blocked } from './loop-watch.js'
+import type { Counts } from './mailbox.js'
 import type { LogLine } from './messages.js'
 import type { WorkerEvents, WorkerHappening } from './worker-events.js'
 
@@ -31,18 +32,33 @@ export class Reporter {
     else log.info(this.#emit({ type: 'restarted', restarts }), `worker ${this.#worker} runs again`)
   }
 
-  /** `pause` in milliseconds; undefined when it is not started again. */
-  crashed(error: Error, state: string, counts: { lost: number; kept: number }, pause: number | undefined): void {
-    const { log } = this.#options
+  crashed(error: Error, state: string, counts: Counts): void {
     const reason = error.message
     const fields = { ...this.#emit({ type: 'crashed', reason, ...counts }), err: error, state }
-    log.error(fields, `worker ${this.#worker} failed: ${reason}`)
-    if (pause === undefined) {
-      log.error(this.#emit({ type: 'failed', reason }), `worker ${this.#worker} is not started again: ${reason}`)
-    } else {
-      const ms = Math.round(pause)
-      log.info(this.#emit({ type: 'backingOff', pause: ms }), `worker ${this.#worker} is started again in ${ms} ms`)
-    }
+    this.#options.log.error(fields, `worker ${this.#worker} failed: ${reason}`)
+  }
+
+  /** Its host was ended because another member of its group failed. */
+  halted(reason: string, counts: Counts): void {
+    const fields = this.#emit({ type: 'halted', reason, ...counts })
+    this.#options.log.warn(fields, `worker ${this.#worker} was ended: ${reason}`)
+  }
+
+  /** `pause` in milliseconds. */
+  backingOff(pause: number): void {
+    const ms = Math.round(pause)
+    const fields = this.#emit({ type: 'backingOff', pause: ms })
+    this.#options.log.info(fields, `worker ${this.#worker} is started again in ${ms} ms`)
+  }
+
+  failed(reason: string): void {
+    const fields = this.#emit({ type: 'failed', reason })
+    this.#options.log.error(fields, `worker ${this.#worker} is not started again: ${reason}`)
+  }
+
+  /** It has ended by itself, in good order, and is not started again. */
+  ended(why: string, counts: Counts): void {
+    this.#options.log.info({ ...this.#emit({ type: 'stopped' }), ...counts }, `worker ${this.#worker} is done: ${why}`)
   }
 
   stopped(): void {

@@ -3,6 +3,7 @@
  * configuration's section `workers` may override each; both go through the same check.
  */
 import { ConfigurationError } from '../errors.js'
+import { RESTART_TYPES, type RestartType } from './restarts.js'
 
 export const HOST_KINDS = ['thread', 'process', 'inline'] as const
 export type HostKind = (typeof HOST_KINDS)[number]
@@ -15,6 +16,9 @@ export interface WorkerSettings {
   /** Messages that may be in work at a time. */
   concurrency: number
   host: HostKind
+  /** Milliseconds for `create`, and for the import too when it is started again; 0: any. */
+  createTimeout: number
+  restart: RestartType
   /** More failures than this within `restartPeriod` stop the worker as failed. */
   maxRestarts: number
   /** Seconds. */
@@ -93,6 +97,13 @@ const RULES: readonly Rule[] = [
     fallback: 'thread',
     allowed: `'thread', 'process' or 'inline'`,
     check: (value) => HOST_KINDS.some((kind) => kind === value),
+  },
+  { key: 'createTimeout', fallback: 60_000, ...MILLISECONDS },
+  {
+    key: 'restart',
+    fallback: 'permanent',
+    allowed: `'permanent', 'transient' or 'temporary'`,
+    check: (value) => RESTART_TYPES.some((type) => type === value),
   },
   { key: 'maxRestarts', fallback: 5, ...wholeNumber(0, 1_000_000) },
   {

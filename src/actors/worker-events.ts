@@ -19,6 +19,8 @@ export type WorkerHappening =
       /** Messages that had been sent to the host and wait again. */
       readonly kept: number
     }
+  /** Its host was ended because another member of its group failed: `reason` says which, and how. */
+  | { readonly type: 'halted'; readonly reason: string; readonly lost: number; readonly kept: number }
   /** It is started again in `pause` milliseconds. */
   | { readonly type: 'backingOff'; readonly pause: number }
   /** It runs again; `restarts` counts how often it was started again. */

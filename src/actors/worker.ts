@@ -37,6 +37,16 @@ export class MetaWorker {
   static concurrency?: number
   /** `'thread'` (default) or `'process'`: one of its own; `'inline'`: in the supervisor's own thread. */
   static host?: string
+  /**
+   * Milliseconds (default 60,000; 0: any) that `create` may take. Beyond them the host is ended, and that is a crash.
+   * When the worker is started again they count for the import of its file too.
+   */
+  static createTimeout?: number
+  /**
+   * Whether it is started again when its host has ended: `'permanent'` (default) always, `'transient'` unless it ended by
+   * itself with the exit code 0 (`process.exit(0)`), `'temporary'` never.
+   */
+  static restart?: string
   /** More failures than this (default 5) within `restartPeriod` stop the worker as failed. */
   static maxRestarts?: number
   /** Seconds (default 60). */

@@ -31,8 +31,14 @@ export interface WorkerInfo {
   uptime: number
   /** There when the event loop of its host has not turned for `ms`: which method is at it, and for which job key. */
   blocked?: { method: string; jobKey: string; ms: number }
-  /** Why it is not running, when it should. */
+  /** Whether it is started again when its thread or process ends. */
+  restart: 'permanent' | 'transient' | 'temporary'
+  /** The group that it stands and falls with. */
+  group?: string
+  /** Why it failed last, if it ever did. */
   failure?: string
+  /** Milliseconds since then. */
+  sinceFailure?: number
 }
 
 /** What every request takes. */

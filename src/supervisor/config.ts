@@ -6,30 +6,13 @@
 import { delimiter, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
-import { HOST_KINDS, type HostKind } from '../actors/settings.js'
+import type { GroupPlan } from '../actors/group.js'
 import { ConfigurationError } from '../errors.js'
 import { describe, type Environment, findConfigFile, readConfigFile } from './config-file.js'
 import { type Cron, parseCron } from './cron.js'
+import { groupsSchema, readGroups } from './group-config.js'
 import { environmentVariable, SETTING_NAMES, SETTINGS, type SettingName, type Settings } from './settings.js'
-
-/** What `workers.<name>` in the file may say; it wins over the class's own statics. */
-export interface WorkerOverrides {
-  no_auto_load?: boolean | undefined
-  concurrency?: number | undefined
-  host?: HostKind | undefined
-  max_restarts?: number | undefined
-  restart_period?: number | undefined
-  mailbox_limit?: number | undefined
-  memory_limit?: number | undefined
-  env?: Record<string, string> | undefined
-  exec_argv?: string[] | undefined
-  pool_size?: number | undefined
-  timeout?: number | undefined
-  timeouts?: Record<string, number> | undefined
-  grace?: number | undefined
-  /** Reaches `create` when the worker is started with the supervisor. */
-  data?: unknown
-}
+import { overridesSchema, type WorkerOverrides } from './worker-overrides.js'
 
 export interface Schedule {
   readonly worker: string
@@ -46,6 +29,7 @@ export interface Config extends Settings {
   /** Nobody said where the workers are. */
   readonly workersByDefault: boolean
   readonly workerOverrides: ReadonlyMap<string, WorkerOverrides>
+  readonly groups: readonly GroupPlan[]
   readonly schedules: readonly Schedule[]
 }
 
@@ -56,27 +40,9 @@ export interface ConfigSources {
   readonly file?: string | undefined
   /** Settings given as flags, or by a program that embeds the supervisor. */
   readonly flags?: { readonly [K in SettingName]?: unknown }
+  /** In place of the section `groups`. */
+  readonly groups?: unknown
 }
-
-/** 0 stands for no limit. */
-const milliseconds = z.number().min(0)
-
-const overridesSchema = z.strictObject({
-  no_auto_load: z.boolean().optional(),
-  concurrency: z.int().min(1).max(10_000).optional(),
-  host: z.enum(HOST_KINDS).optional(),
-  max_restarts: z.int().min(0).max(1_000_000).optional(),
-  restart_period: z.number().positive().optional(),
-  mailbox_limit: z.int().min(1).max(1_000_000).optional(),
-  memory_limit: z.int().min(0).max(1_000_000).optional(),
-  env: z.record(z.string(), z.string()).optional(),
-  exec_argv: z.array(z.string()).optional(),
-  pool_size: z.int().min(1).max(1000).optional(),
-  timeout: milliseconds.optional(),
-  timeouts: z.record(z.string(), milliseconds).optional(),
-  grace: milliseconds.optional(),
-  data: z.unknown().optional(),
-})
 
 const scheduleSchema = z.strictObject({
   trigger_args: z.string().optional(),
@@ -94,6 +60,7 @@ const fileSchema = z.strictObject({
   client: z.string().optional(),
   schedules: z.record(z.string(), z.record(z.string(), scheduleSchema)).optional(),
   workers: z.record(z.string(), overridesSchema).optional(),
+  groups: groupsSchema.optional(),
 })
 
 export function loadConfig(sources: ConfigSources): Config {
@@ -119,11 +86,13 @@ export function loadConfig(sources: ConfigSources): Config {
   settings.data = resolve(sources.cwd, settings.data)
   if (settings.log !== 'foreground') settings.log = resolve(sources.cwd, settings.log)
   if (settings.debug_log && settings.log_level === 'info') settings.log_level = 'debug'
+  const declared = sources.groups === undefined ? parsed.groups : check(groupsSchema, sources.groups, 'groups')
   return {
     ...settings,
     file,
     workersByDefault,
     workerOverrides: new Map(Object.entries(parsed.workers ?? {})),
+    groups: readGroups(declared ?? {}, parsed.workers ?? {}, 'groups'),
     schedules: readSchedules(parsed.schedules ?? {}, file ?? 'the configuration'),
   }
 }

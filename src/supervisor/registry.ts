@@ -6,18 +6,20 @@ import { Actor } from '../actors/actor.js'
 import type { WorkerInfo } from '../actors/actor-options.js'
 import { DeadLetters } from '../actors/dead-letters.js'
 import type { WorkerDescription } from '../actors/description.js'
-import type { WorkerSettings } from '../actors/settings.js'
+import type { GroupPlan } from '../actors/group.js'
 import { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
 import type { ResultStore } from '../persistence/results/memory.js'
 import type { QueueName } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
-import type { WorkerOverrides } from './config.js'
 import type { Logger } from './log.js'
 import { patiently } from './patience.js'
+import { Tree } from './tree.js'
+import { settingsOf, type WorkerOverrides } from './worker-overrides.js'
 
 export interface RegistryOptions {
   readonly overrides: ReadonlyMap<string, WorkerOverrides>
+  readonly groups: readonly GroupPlan[]
   readonly results: ResultStore
   readonly log: Logger
   /** In milliseconds: how long running methods get when an instance is stopped. */
@@ -48,6 +50,7 @@ export class Registry {
   readonly #classes = new Map<string, WorkerClass>()
   /** Not among the instances yet: their class is being imported. */
   readonly #opening = new Set<Actor>()
+  readonly #tree: Tree
   #stopping = false
 
   constructor(options: RegistryOptions) {
@@ -55,6 +58,7 @@ export class Registry {
     const { log } = options
     this.events = new WorkerEvents((err) => log.error({ err }, 'a listener of worker events threw an error'))
     this.deadLetters = new DeadLetters(log)
+    this.#tree = new Tree(options.groups, (worker) => this.find(worker, ''))
   }
 
   /**
@@ -80,15 +84,25 @@ export class Registry {
     for (const name of this.#options.overrides.keys()) {
       if (!this.#classes.has(name)) problems.push(`workers.${name} in the configuration is for ${this.#unknown(name)}`)
     }
+    problems.push(...this.#tree.problems(this.#classes, (name) => this.#unknown(name)))
     if (problems.length > 0) {
       await Promise.allSettled(loaded.map((l) => (l.status === 'fulfilled' ? l.value.actor.stop(0) : undefined)))
       throw new ConfigurationError(problems.join('\n'))
     }
   }
 
-  /** Calls `create` of every worker that starts with the supervisor. One whose `create` fails is tried again. */
+  /**
+   * Calls `create` of every worker that starts with the supervisor: in a group one after another, otherwise beside each
+   * other. Resolves when each has had its first outcome; one that fails is tried again.
+   */
   async start(): Promise<void> {
-    await Promise.all([...this.#classes.keys()].map((name) => this.#startClass(name)))
+    const { groups } = this.#tree
+    for (const worker of groups.flatMap(({ plan }) => plan.workers)) this.#prepare(worker)
+    const single = [...this.#classes.keys()].filter((name) => this.#tree.groupOf(name) === undefined).sort()
+    await Promise.all([
+      ...groups.map((group) => patiently(this.#options.log, `the start of group ${group.plan.name}`, group.start())),
+      ...single.map((name) => this.#startClass(name)),
+    ])
   }
 
   /** Whether a worker was loaded from this file. */
@@ -193,6 +207,8 @@ export class Registry {
     try {
       actor = (await this.#open(known.file, worker, workerKey, data)).actor
       known.instances.set(workerKey, actor)
+      const group = workerKey === '' ? this.#tree.groupOf(worker) : undefined
+      if (group !== undefined) actor.join(group)
       await actor.start('once')
     } catch (error) {
       if (actor !== undefined) this.#forget(worker, workerKey, actor)
@@ -216,21 +232,24 @@ export class Registry {
     return this.#actors().map((actor) => actor.info())
   }
 
-  /** Stops all instances at once, also those that are only being started; each gets the whole deadline. */
+  /**
+   * Stops all instances, also those that are only being started: members of a group one after another, all others at
+   * once. A group, and each of the others, gets the whole deadline.
+   */
   async stop(): Promise<void> {
     this.#stopping = true
-    const actors = [...this.#opening, ...this.#actors()]
-    await Promise.all(actors.map((actor) => actor.stop(this.#options.stopTimeout)))
+    const { stopTimeout } = this.#options
+    const { groups } = this.#tree
+    const grouped = new Set(groups.flatMap(({ plan }) => plan.workers.map((worker) => this.find(worker, ''))))
+    const single = [...this.#opening, ...this.#actors()].filter((actor) => !grouped.has(actor))
+    await Promise.all([...groups, ...single].map((each) => each.stop(stopTimeout)))
     this.deadLetters.flush()
   }
 
   async #startClass(name: string): Promise<void> {
+    const actor = this.#prepare(name)
     const { description, instances } = this.#class(name)
     const { log } = this.#options
-    for (const { name: method, why } of description.refused) {
-      log.warn({ worker: name, method }, `${name}.${method} cannot be called by clients: ${why}`)
-    }
-    const actor = instances.get('')!
     if (description.autoLoad) {
       await patiently(log, `create of ${name}`, actor.start('supervised')).catch((error: unknown) => {
         log.error({ err: error, worker: name }, `${name} could not be started; it is tried again`)
@@ -239,6 +258,18 @@ export class Registry {
       instances.delete('')
       await actor.stop(0)
     }
+  }
+
+  /** The instance without a key, which belongs to its group from now on. */
+  #prepare(name: string): Actor {
+    const { description, instances } = this.#class(name)
+    for (const { name: method, why } of description.refused) {
+      this.#options.log.warn({ worker: name, method }, `${name}.${method} cannot be called by clients: ${why}`)
+    }
+    const actor = instances.get('')!
+    const group = this.#tree.groupOf(name)
+    if (group !== undefined) actor.join(group)
+    return actor
   }
 
   #add(file: string, actor: Actor, description: WorkerDescription): void {
@@ -336,28 +367,6 @@ export class Registry {
   #unknown(worker: string): string {
     return `no worker ${JSON.stringify(worker)}; it has: ${list([...this.#classes.keys()])}`
   }
-}
-
-function settingsOf(overrides: WorkerOverrides): Partial<WorkerSettings> {
-  const { no_auto_load, concurrency, host, max_restarts, restart_period, mailbox_limit, memory_limit, pool_size } =
-    overrides
-  const { timeout, timeouts, grace, env, exec_argv } = overrides
-  const settings = {
-    noAutoLoad: no_auto_load,
-    concurrency,
-    host,
-    maxRestarts: max_restarts,
-    restartPeriod: restart_period,
-    mailboxLimit: mailbox_limit,
-    memoryLimit: memory_limit,
-    env,
-    execArgv: exec_argv,
-    poolSize: pool_size,
-    timeout,
-    timeouts,
-    grace,
-  }
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }
 
 function list(names: readonly string[]): string {

@@ -203,6 +203,7 @@ async function build(
   let dispatcher: Dispatcher | undefined
   const registry = new Registry({
     overrides: config.workerOverrides,
+    groups: config.groups,
     results,
     log,
     stopTimeout: config.stop_timeout * 1_000,

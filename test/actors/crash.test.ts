@@ -1,22 +1,7 @@
 /** What a crash of a worker's thread or process means for its messages, and when it is started again. */
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import type { Clock } from '#offstage/actors/clock.js'
-import { callBody, loadable, type Rig, rig, workerSource } from './support.js'
-
-/** Real time, but restarts do not wait: the pauses that were asked for are kept. */
-function impatient(): { clock: Clock; pauses: number[] } {
-  const pauses: number[] = []
-  const clock: Clock = {
-    now: () => performance.now(),
-    after(ms, fn) {
-      pauses.push(ms)
-      const timer = setImmediate(fn)
-      return { cancel: () => clearImmediate(timer) }
-    },
-  }
-  return { clock, pauses }
-}
+import { callBody, impatient, loadable, type Rig, rig, workerSource } from './support.js'
 
 interface Crash {
   what: string

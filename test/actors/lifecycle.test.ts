@@ -71,16 +71,16 @@ t.test('the pause begins anew after ten stable seconds, and not before', async (
     w.failed()
     await w.pass(10_000)
   }
-  t.equal(w.context().streak, 3)
+  t.equal(w.context().failures.streak, 3)
   w.created()
   await w.pass(9_999)
   w.failed()
-  t.equal(w.context().streak, 4)
+  t.equal(w.context().failures.streak, 4)
   await w.pass(10_000)
   w.created()
   await w.pass(10_000)
   w.failed()
-  t.equal(w.context().streak, 1)
+  t.equal(w.context().failures.streak, 1)
 })
 
 t.test('more failures than allowed within the period stop it as failed; spread out they do not', async (t) => {
@@ -108,7 +108,7 @@ t.test('more failures than allowed within the period stop it as failed; spread o
 
 t.test('what gives up is not started again', async (t) => {
   const w = life()
-  w.send({ type: 'gaveUp', reason: 'no' })
+  w.send({ type: 'gaveUp', at: 1, reason: 'no' })
   t.equal(w.state(), 'stopped.failed')
   await w.pass(60_000)
   t.equal(w.launches(), 0)

@@ -216,6 +216,8 @@ t.test('without statics the name is that of the file, and the defaults hold', as
     autoLoad: true,
     concurrency: 1,
     host: 'thread',
+    createTimeout: 60_000,
+    restart: 'permanent',
     maxRestarts: 5,
     restartPeriod: 60,
     mailboxLimit: 10_000,

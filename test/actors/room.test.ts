@@ -9,6 +9,8 @@ const worker = (concurrency: number, mailboxLimit = 10_000) => ({
   autoLoad: true,
   concurrency,
   host: 'thread' as const,
+  createTimeout: 60_000,
+  restart: 'permanent',
   maxRestarts: 5,
   restartPeriod: 60,
   mailboxLimit,

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
 import { Actor } from '#offstage/actors/actor.js'
 import type { ActorOptions } from '#offstage/actors/actor-options.js'
+import { type Clock, systemClock } from '#offstage/actors/clock.js'
 import type { ReplySink } from '#offstage/actors/reply.js'
 import { decodeValue, encodeValue } from '#offstage/wire/codec.js'
 import { envelope, envelopeBound, Verb, writeEnvelope } from '#offstage/wire/envelope.js'
@@ -10,6 +11,24 @@ import { decodeFailure } from '#offstage/wire/failure.js'
 
 /** Hosts that can be ended whatever their worker does. */
 export const SEPARATE_HOSTS = ['thread', 'process'] as const
+
+/** The longest pause before a restart, in milliseconds. */
+const LONGEST_PAUSE = 10_000
+
+/** Real time, but restarts do not wait: the pauses that were asked for are kept. */
+export function impatient(): { clock: Clock; pauses: number[] } {
+  const pauses: number[] = []
+  const clock: Clock = {
+    now: () => performance.now(),
+    after(ms, fn) {
+      if (ms > LONGEST_PAUSE) return systemClock.after(ms, fn)
+      pauses.push(ms)
+      const timer = setImmediate(fn)
+      return { cancel: () => clearImmediate(timer) }
+    },
+  }
+  return { clock, pauses }
+}
 
 export interface Line {
   level: string

@@ -124,7 +124,7 @@ t.test('a file that is named must exist', async (t) => {
 refused(t, 'supervisor: { persistent_delay: 1.5 }', 'persistent_delay', '1.5', 'a whole number')
 refused(t, 'supervisor: { persistent_delay: 45 }', 'persistent_delay', '45', '20, 30')
 refused(t, 'supervisor: { prot: 1 }', 'supervisor.prot is not a known key', 'port, insecure')
-refused(t, 'wrong: 1', 'wrong is not a known key', 'supervisor, client, schedules, workers')
+refused(t, 'wrong: 1', 'wrong is not a known key', 'supervisor, client, schedules, workers, groups')
 refused(t, 'supervisor: { port: "11006" }', 'supervisor.port', '"11006" (string)', 'a number')
 refused(t, 'supervisor: { port: 1.5 }', 'supervisor.port', 'a whole number')
 refused(t, 'supervisor: { port: 70000 }', 'supervisor.port', 'at most 65535')
@@ -141,3 +141,36 @@ refused(t, 'schedules: { w: { m: { data: 1 } } }', 'schedules.w.m', 'needs one c
 refused(t, 'schedules: { w: { m: { cron: "* * *" } } }', 'schedules.w.m', '3 fields')
 refused(t, 'schedules: { w: { m: { cron: "* 99 * * * *" } } }', 'schedules.w.m', 'minute')
 refused(t, 'schedules: { w: { m: { cron: "* * * * * *", timezone: Mars } } }', '"Mars" is no time zone')
+refused(t, 'groups: { g: { workers: [a] } }', 'groups.g.strategy', 'one-for-all, rest-for-one')
+refused(
+  t,
+  'groups: { g: { strategy: one-for-one, workers: [a] } }',
+  'groups.g.strategy',
+  '"one-for-one"',
+  'one-for-all',
+)
+refused(t, 'groups: { g: { strategy: one-for-all } }', 'groups.g.workers', 'a list')
+refused(t, 'groups: { g: { strategy: one-for-all, workers: [] } }', 'groups.g.workers is empty')
+refused(t, 'groups: { g: { strategy: one-for-all, workers: [a, a] } }', 'groups.g.workers names a twice')
+refused(
+  t,
+  'groups: { g: { strategy: one-for-all, workers: [a, b] }, h: { strategy: rest-for-one, workers: [b] } }',
+  'groups.h.workers names b, which is in the group g already',
+)
+refused(
+  t,
+  'groups: { g: { strategy: one-for-all, workers: [a] } }\nworkers: { a: { max_restarts: 1 } }',
+  'workers.a.max_restarts has no meaning in a group: write it at groups.g.max_restarts',
+)
+
+t.test('groups have an intensity of their own; those that a program gives stand in place of the file', async (t) => {
+  const file = 'groups: { g: { strategy: one-for-all, workers: [a, b], max_restarts: 1 } }'
+  t.strictSame(load(t, file).groups, [
+    { name: 'g', strategy: 'one-for-all', workers: ['a', 'b'], maxRestarts: 1, restartPeriod: 60 },
+  ])
+  const groups = { h: { strategy: 'rest-for-one', workers: ['c'], restart_period: 9 } }
+  t.strictSame(load(t, file, { groups }).groups, [
+    { name: 'h', strategy: 'rest-for-one', workers: ['c'], maxRestarts: 5, restartPeriod: 9 },
+  ])
+  t.throws(() => load(t, file, { groups: { h: {} } }), { message: /groups: h\.strategy/ })
+})

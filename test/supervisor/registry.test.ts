@@ -6,7 +6,14 @@ import { WORKERS } from '../support/server.js'
 
 async function setUp(t: Test) {
   const log = { debug() {}, info() {}, warn() {}, error() {} }
-  const options = { overrides: new Map(), results: new ResultStore(), log, stopTimeout: 1_000, onChange() {} }
+  const options = {
+    overrides: new Map(),
+    groups: [],
+    results: new ResultStore(),
+    log,
+    stopTimeout: 1_000,
+    onChange() {},
+  }
   const registry = new Registry(options as never)
   t.teardown(() => registry.stop())
   await registry.load([join(WORKERS, 'echo_worker.js')])

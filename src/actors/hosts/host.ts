@@ -9,8 +9,8 @@ export interface HostEvents {
   batch(batch: Uint8Array): void
   /** A line that the worker's code wrote to stdout or stderr. */
   line(stream: 'stdout' | 'stderr', text: string): void
-  /** Once, after the last batch; also when `end` was called. */
-  exit(reason: Error): void
+  /** Once, after the last batch; also when `end` was called. `normal`: by itself, with the exit code 0. */
+  exit(reason: Error, normal: boolean): void
 }
 
 export interface HostOptions extends Placement {

@@ -40,7 +40,7 @@ export function inlineHost(events: HostEvents, parts: InlineParts = ordinary): I
   const end = (reason: Error): Promise<void> => {
     if (ended !== undefined) return ended
     ended = runtime.kill().then(() => new Promise((resolve) => setImmediate(resolve)))
-    setImmediate(() => events.exit(reason))
+    setImmediate(() => events.exit(reason, false))
     return ended
   }
   return {

@@ -18,7 +18,7 @@ export const launchHost: Launch = (options, events) => {
 }
 
 function neverStarted(reason: Error, events: HostEvents): Host {
-  setImmediate(() => events.exit(reason))
+  setImmediate(() => events.exit(reason, false))
   return {
     gauge: new Gauge(sharedMemory(new SharedArrayBuffer(GAUGE_BYTES))),
     post: () => undefined,

@@ -90,7 +90,9 @@ export class ProcessHost implements Host {
         file.close()
         resolve()
         const { memoryLimit } = options
-        events.exit(failure ?? exitReason({ ...end, lastWords, fatal, ended: this.#ending, memoryLimit }))
+        const reason = exitReason({ ...end, lastWords, fatal, ended: this.#ending, memoryLimit })
+        const unforced = failure === undefined && !this.#ending && lastWords === undefined && fatal === undefined
+        events.exit(failure ?? reason, unforced && end.code === 0)
       }
       if (child.pid === undefined) child.once('error', () => setImmediate(over))
       else child.once('close', over)

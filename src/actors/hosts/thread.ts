@@ -51,7 +51,7 @@ export class ThreadHost implements Host {
         for (const flush of outputs) flush()
         const why = ending ? 'ended by the supervisor' : `the thread ended by itself (process.exit, code ${code})`
         resolve()
-        events.exit(failure ?? new Error(why))
+        events.exit(failure ?? new Error(why), failure === undefined && !ending && code === 0)
       })
     })
     this.end = () => {
