@@ -22,9 +22,12 @@ const PAUSE_FACTOR = 3
 const { folder, uuid, files } = workerData as IndexThreadData
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
+let pause = 0
 for (const file of files) {
+  // Not after the last one: a thread that sleeps keeps the memory of what it has read.
+  Atomics.wait(sleeper, 0, 0, pause)
   const started = performance.now()
   const report: IndexReport = { file: file.name, problem: indexSegment(realFs, folder, uuid, file) }
   parentPort!.postMessage(report)
-  Atomics.wait(sleeper, 0, 0, PAUSE_FACTOR * (performance.now() - started))
+  pause = PAUSE_FACTOR * (performance.now() - started)
 }

@@ -159,21 +159,21 @@ function segmentIsThere(system: JournalFs, path: string, uuid: Uint8Array, file:
 function encode(
   segment: Buffer,
   { uuid, segment: number, firstSeq, prevHeadCrc }: SegmentHeader,
-  bodies: readonly (readonly [number, number])[],
+  bodies: Bodies,
   end: { offset: number; headCrc: number; nextSeq: number },
 ): Buffer[] {
-  const over = passing(segment, bodies)
-  const header = Buffer.alloc(HEADER_BYTES)
-  const entries: Buffer[] = []
+  const counts = countingJobs(segment, bodies, firstSeq, end.nextSeq)
   let length = 0
   eachRecord(segment, bodies, (at) => {
-    const type = recordType(segment, at)
-    if (type === RecordType.SEAL || over.has(recordJobId(segment, at))) return
-    const entry = shortened(segment, at)
-    entries.push(entry)
-    length += entry.length
+    if (counts(at)) length += entryBytes(keep(segment, at))
   })
-  const body = Buffer.concat(entries, length)
+  // Entry by entry into one buffer: there can be hundreds of thousands of them.
+  const body = Buffer.allocUnsafeSlow(length)
+  let to = 0
+  eachRecord(segment, bodies, (at) => {
+    if (counts(at)) to = writeEntry(body, to, segment, keep(segment, at))
+  })
+  const header = Buffer.alloc(HEADER_BYTES)
   const seed = segmentSeed(uuid, number)
   putU32(header, 0, MAGIC)
   putU32(header, 4, FORMAT)
@@ -189,46 +189,70 @@ function encode(
   return [header, body]
 }
 
-/** Jobs whose whole history is in the segment: they leave nothing behind. */
-function passing(segment: Buffer, bodies: readonly (readonly [number, number])[]): Set<number> {
-  const begun = new Set<number>()
-  const over = new Set<number>()
+/** Where the records of each batch begin and end. */
+type Bodies = readonly (readonly [start: number, end: number])[]
+
+const BEGUN = 1
+const OVER = 2
+
+/** Tells of a record whether the index needs it: jobs whose whole history is in the segment leave nothing behind. */
+function countingJobs(segment: Buffer, bodies: Bodies, firstSeq: number, nextSeq: number): (at: number) => boolean {
+  /** Of the jobs that begin here, by their id, which is the number of their first record. */
+  const history = new Uint8Array(nextSeq - firstSeq)
   eachRecord(segment, bodies, (at) => {
-    const id = recordJobId(segment, at)
     const type = recordType(segment, at)
-    if (type === RecordType.ENQ) begun.add(id)
-    else if ((type === RecordType.DONE || type === RecordType.DEQ) && begun.has(id)) over.add(id)
+    const own = recordJobId(segment, at) - firstSeq
+    if (type === RecordType.ENQ) history[own] = BEGUN
+    else if ((type === RecordType.DONE || type === RecordType.DEQ) && history[own] === BEGUN) history[own] = OVER
   })
-  return over
+  return (at) => recordType(segment, at) !== RecordType.SEAL && history[recordJobId(segment, at) - firstSeq] !== OVER
 }
 
-function eachRecord(
-  segment: Buffer,
-  bodies: readonly (readonly [number, number])[],
-  visit: (at: number) => void,
-): void {
+function eachRecord(segment: Buffer, bodies: Bodies, visit: (at: number) => void): void {
   for (const [start, end] of bodies) for (let at = start; at < end; at += recordLength(segment, at)) visit(at)
 }
 
-/** Its place, its length, and the record without the argument and the failure. */
-function shortened(segment: Buffer, at: number): Buffer {
-  const length = recordLength(segment, at)
+/** What an index keeps of the record at `at`: its beginning up to `head`, and what stands from `from` to `to`. */
+interface Kept {
+  at: number
+  head: number
+  from: number
+  to: number
+}
+
+/** There is one at a time. */
+const kept: Kept = { at: 0, head: 0, from: 0, to: 0 }
+
+/** The record without the argument and the failure. */
+function keep(segment: Buffer, at: number): Kept {
   const type = recordType(segment, at)
-  let parts: Buffer[]
+  kept.at = at
+  kept.from = 0
+  kept.to = 0
   if (type === RecordType.ENQ || type === RecordType.FULL) {
-    const start = jobStart(segment, at)
-    const { payload } = readTexts(segment, start, noTexts())
-    const fixed = type === RecordType.FULL ? RECORD_HEADER_BYTES + FULL_FIXED_BYTES : RECORD_HEADER_BYTES
-    parts = [segment.subarray(at, at + fixed), segment.subarray(start, payload)]
+    kept.head = at + RECORD_HEADER_BYTES + (type === RecordType.FULL ? FULL_FIXED_BYTES : 0)
+    kept.from = jobStart(segment, at)
+    kept.to = readTexts(segment, kept.from, noTexts()).payload
   } else if ((recordFlags(segment, at) & RecordFlag.HAS_FAILURE) !== 0) {
-    parts = [segment.subarray(at, at + RECORD_HEADER_BYTES + SETTLEMENT_FIXED_BYTES)]
-  } else parts = [segment.subarray(at, at + length)]
-  const place = Buffer.alloc(ENTRY_BYTES)
-  putU32(place, 0, at)
-  putU32(place, 4, length)
-  const entry = Buffer.concat([place, ...parts])
-  putU32(entry, ENTRY_BYTES, entry.length - ENTRY_BYTES)
+    kept.head = at + RECORD_HEADER_BYTES + SETTLEMENT_FIXED_BYTES
+  } else kept.head = at + recordLength(segment, at)
+  return kept
+}
+
+function entryBytes({ at, head, from, to }: Kept): number {
+  return ENTRY_BYTES + head - at + to - from
+}
+
+/** Its place, its length, and what is kept of it. Returns where the next entry goes. */
+function writeEntry(body: Buffer, start: number, segment: Buffer, entry: Kept): number {
+  const { at, head, from, to } = entry
+  putU32(body, start, at)
+  putU32(body, start + 4, recordLength(segment, at))
+  const record = start + ENTRY_BYTES
+  segment.copy(body, record, at, head)
+  segment.copy(body, record + head - at, from, to)
+  putU32(body, record, entryBytes(entry) - ENTRY_BYTES)
   // The failure is not here: what follows the fixed part is the job.
-  if (type === RecordType.FULL) putU32(entry, ENTRY_BYTES + RECORD_HEADER_BYTES + 8, 0)
-  return entry
+  if (recordType(segment, at) === RecordType.FULL) putU32(body, record + RECORD_HEADER_BYTES + 8, 0)
+  return start + entryBytes(entry)
 }
