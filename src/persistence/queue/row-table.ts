@@ -1,22 +1,36 @@
 /**
  * A hash table of rows. It is split into shards that grow on their own, so that no single insertion has to move
- * millions of rows.
+ * millions of rows. They fill evenly, so each grows at another load: else all would in the same moment.
  *
  * Open addressing with linear probing; what leaves is closed up behind, so that there are no tombstones. Whoever
  * searches walks a shard's slots from `hash & mask` up to the first empty one.
  */
 const SHARDS = 64
 const SMALLEST = 32
+/** Of its slots, the share that is used when a shard grows: the first and the last one's. */
+const LEAST_LOAD = 0.6
+const MOST_LOAD = 0.85
 
 export class Shard {
   /** A row number plus one; 0 is an empty slot. */
   slots = new Uint32Array(SMALLEST)
   mask = SMALLEST - 1
   used = 0
+  readonly #load: number
+
+  constructor(load: number) {
+    this.#load = load
+  }
+
+  get full(): boolean {
+    return this.used >= this.#load * this.slots.length
+  }
 }
 
 export class RowTable {
-  readonly #shards = Array.from({ length: SHARDS }, () => new Shard())
+  readonly #shards = Array.from({ length: SHARDS }, (_, i) => {
+    return new Shard(LEAST_LOAD + ((MOST_LOAD - LEAST_LOAD) * i) / (SHARDS - 1))
+  })
   readonly #hashOf: (row: number) => number
 
   /** `hashOf` must give the same 32 bits as long as the row is in the table. */
@@ -33,7 +47,8 @@ export class RowTable {
   add(row: number): void {
     const hash = this.#hashOf(row)
     const shard = this.shard(hash)
-    if (++shard.used * 4 > shard.slots.length * 3) this.#resize(shard, shard.slots.length * 2)
+    if (shard.full) this.#resize(shard, shard.slots.length * 2)
+    shard.used++
     put(shard, hash, row)
   }
 
