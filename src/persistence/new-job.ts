@@ -5,7 +5,7 @@ import type { NewJob } from './store.js'
 /** Longest worker name, worker key, method or job key, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 65_535
 
-const MAX_ATTEMPTS = 0xffff_ffff
+const MAX_ATTEMPTS = 0xffff
 
 export function checkNewJob(job: NewJob): void {
   checkName('worker', job.worker)
@@ -14,7 +14,7 @@ export function checkNewJob(job: NewJob): void {
   checkName('jobKey', job.jobKey)
   if (job.jobKey === '') refuse('jobKey', 'is empty', 'give every queued job a key')
   if (!Number.isFinite(job.runAt)) refuse('runAt', `is ${job.runAt}`, 'give a time in ms since 1970')
-  if (!Number.isSafeInteger(job.priority)) refuse('priority', `is ${job.priority}`, 'give a whole number')
+  if (job.priority !== (job.priority | 0)) refuse('priority', `is ${job.priority}`, 'give a whole number of 32 bits')
   const { maxAttempts } = job
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > MAX_ATTEMPTS) {
     refuse('maxAttempts', `is ${maxAttempts}`, `give a whole number from 1 to ${MAX_ATTEMPTS}`)

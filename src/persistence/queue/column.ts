@@ -46,6 +46,46 @@ export class U32Column {
   }
 }
 
+export class I32Column {
+  readonly #pages: Int32Array[] = []
+
+  get(row: number): number {
+    return this.#pages[row >>> PAGE_BITS]![row & ROW_MASK]!
+  }
+
+  set(row: number, value: number): void {
+    this.#pages[row >>> PAGE_BITS]![row & ROW_MASK] = value
+  }
+
+  grow(): void {
+    this.#pages.push(new Int32Array(PAGE_ROWS))
+  }
+
+  shrink(pages: number): void {
+    this.#pages.length = pages
+  }
+}
+
+export class U16Column {
+  readonly #pages: Uint16Array[] = []
+
+  get(row: number): number {
+    return this.#pages[row >>> PAGE_BITS]![row & ROW_MASK]!
+  }
+
+  set(row: number, value: number): void {
+    this.#pages[row >>> PAGE_BITS]![row & ROW_MASK] = value
+  }
+
+  grow(): void {
+    this.#pages.push(new Uint16Array(PAGE_ROWS))
+  }
+
+  shrink(pages: number): void {
+    this.#pages.length = pages
+  }
+}
+
 export class U8Column {
   readonly #pages: Uint8Array[] = []
 

@@ -63,7 +63,7 @@ const job: fc.Arbitrary<NewJob> = fc.record({
   payload: fc.uint8Array({ maxLength: 40_000 }).map((bytes) => Buffer.from(bytes)),
   runAt: fc.double({ noNaN: true, noDefaultInfinity: true }),
   priority: fc.maxSafeInteger(),
-  maxAttempts: fc.integer({ min: 1, max: 0xffff_ffff }),
+  maxAttempts: fc.integer({ min: 1, max: 0xffff }),
   atMostOnce: fc.boolean(),
 })
 const failure = fc.oneof(
