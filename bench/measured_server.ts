@@ -8,8 +8,9 @@ import { startSupervisor } from 'offstage/supervisor'
 import { LoopDelays } from './loop_delays.js'
 import type { Answers, Question } from './measured_process.js'
 
-const ROUNDS = 5
 const SETTLE_MS = 200
+const QUIET_ROUNDS = 15
+const SMALLER_BYTES = 1024 * 1024
 
 const [workers, data] = process.argv.slice(2)
 const supervisor = await startSupervisor({ workers: workers!, data: data!, port: 0, log_level: 'warn' })
@@ -33,11 +34,19 @@ async function answer(question: Question): Promise<Answers[Question]> {
   }
 }
 
-/** After what is garbage has gone. A collection hands buffers to threads that free them: so several, with time between. */
+/**
+ * At rest: after what is garbage has gone. A collection hands buffers to threads that free them, and the heap shrinks
+ * after a while only; so until the process has not become smaller for some time.
+ */
 async function memory(): Promise<Answers['memory']> {
-  for (let round = 0; round < ROUNDS; round++) {
+  let least = Number.POSITIVE_INFINITY
+  for (let quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
     globalThis.gc!()
     await sleep(SETTLE_MS)
+    const { rss } = process.memoryUsage()
+    if (rss > least - SMALLER_BYTES) continue
+    least = rss
+    quiet = 0
   }
   const { rss, heapUsed, external } = process.memoryUsage()
   return { rss, heap: heapUsed + external }

@@ -4,8 +4,10 @@
  */
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MiddleMan } from 'offstage/middleman'
 import { segmentFiles } from '#offstage/persistence/journal/segment.js'
+import { indexName } from '#offstage/persistence/journal/segment-index.js'
 import { argumentFor } from '../argument.js'
 import type { Delays } from '../loop_delays.js'
 import { IdleProcess, MeasuredServer } from '../measured_process.js'
@@ -17,8 +19,11 @@ import { countJobs, expectOnDisk } from './journal.js'
 
 const WORKER = 'bench_worker'
 const DAY = 86_400_000
-/** Before the first look at the memory: buffers, caches and code are there, and are not the queued jobs'. */
-const WARM_UP = 20_000
+/**
+ * Of all jobs, this share comes before the first look at the memory: buffers and code are there then, the cache of 32 MiB
+ * is full (some 200,000 jobs), and neither is the queued jobs'.
+ */
+const WARM_UP = 0.2
 const BULK_IN_FLIGHT = 4
 const DEQUEUES_IN_FLIGHT = 1024
 /** One job in so many stays, spread over all segments. */
@@ -44,29 +49,34 @@ export async function memoryRows({ folder, size, selected }: Context): Promise<R
   const middleMan = await MiddleMan.connect({ client: `127.0.0.1:${server.port}` })
   const enqueue = (first: number, end: number) => enqueueRange(middleMan, first, end)
 
-  await enqueue(0, WARM_UP)
-  const before = await server.ask('memory')
+  const first = Math.round(WARM_UP * jobs)
+  const memory = async () => {
+    await indexed(data)
+    return server.ask('memory')
+  }
+
+  await enqueue(0, first)
+  const before = await memory()
   await takeDelays()
-  await enqueue(WARM_UP, WARM_UP + jobs)
+  await enqueue(first, jobs)
   const enqueuing = await takeDelays()
   const full = describeDisk(data)
-  const after = await server.ask('memory')
+  const after = await memory()
   await takeDelays()
 
-  const all = WARM_UP + jobs
-  const removed = await dequeueMost(middleMan, all)
+  const removed = await dequeueMost(middleMan, jobs)
   const compacting = await takeDelays()
   const left = describeDisk(data)
   await middleMan.close()
   await Promise.all([server.stop(), idle.stop()])
-  expectOnDisk('offstage', all - removed, await countJobs(data))
+  expectOnDisk('offstage', jobs - removed, await countJobs(data))
 
   const results: Result[] = [
     {
-      ...single(rows.rss, 'B', (after.rss - before.rss) / jobs),
-      note: `resident: ${megabytes(before.rss)} before, ${megabytes(after.rss)} after; on disk ${full}`,
+      ...single(rows.rss, 'B', (after.rss - before.rss) / (jobs - first)),
+      note: `from ${first.toLocaleString('en')} jobs on; resident: ${megabytes(before.rss)} before, ${megabytes(after.rss)} after; on disk ${full}`,
     },
-    single(rows.heap, 'B', (after.heap - before.heap) / jobs),
+    single(rows.heap, 'B', (after.heap - before.heap) / (jobs - first)),
     {
       ...single(rows.enqueueP99, 'ms', enqueuing.ours.p99, beside(enqueuing.idle.p99)),
       note: collection(enqueuing.ours),
@@ -124,6 +134,16 @@ async function dequeueMost(middleMan: MiddleMan, end: number): Promise<number> {
   }
   await Promise.all(Array.from({ length: DEQUEUES_IN_FLIGHT }, lane))
   return removed
+}
+
+/** Resolves when every sealed segment has its index: until then a thread that makes them has memory of its own. */
+async function indexed(folder: string): Promise<void> {
+  for (;;) {
+    const names = readdirSync(folder)
+    const sealed = segmentFiles(names).slice(0, -1)
+    if (sealed.every(({ name }) => names.includes(indexName(name)))) return
+    await sleep(100)
+  }
 }
 
 /** The segments of a journal: how many bytes, which of them were removed. */
