@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -29,6 +29,8 @@ export function install() {
 
 /** Compiles when a source file was added, changed or removed since the last time. */
 export function build() {
+  // The compiler's notes are in build: without dist they are wrong.
+  if (!existsSync(join(root, 'dist'))) rmSync(dirname(BUILT), { recursive: true, force: true })
   const state = fingerprint()
   if (existsSync(BUILT) && readFileSync(BUILT, 'utf8') === state) return
   say('compiling (tsc)')

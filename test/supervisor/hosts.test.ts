@@ -13,8 +13,11 @@ const GOOD = 1000
 /** A process costs about twice what a thread costs to start, and needs more memory: fewer of them, fewer at a time. */
 const INSTANCES = { thread: { all: 200, atATime: 20 }, process: { all: 60, atATime: 10 } }
 
-/** MiB: what an instance costs at least, and what the server may have grown by when all of them have gone. */
-const GROWTH = 60
+/**
+ * MiB that the server may have grown by when all of them have gone: the allocator keeps some, more of it with 180 threads
+ * and on a busy machine. A thread takes 12, so one in fifteen that stayed would be seen.
+ */
+const GROWTH = { thread: 150, process: 60 }
 
 for (const host of ['thread', 'process'] as const) {
   async function setUp(t: Test) {
@@ -85,7 +88,7 @@ for (const host of ['thread', 'process'] as const) {
     await back()
     t.strictSame(holdings(pid), before)
     const grown = ownMemory(pid) - memory
-    t.ok(grown < GROWTH, `${grown.toFixed(1)} MiB more than after the first ${atATime}`)
+    t.ok(grown < GROWTH[host], `${grown.toFixed(1)} MiB more than after the first ${atATime}`)
     t.strictSame(
       (await middleMan.allWorkerInfo())[server.address]?.map(({ workerKey }) => workerKey),
       ['', ''],
