@@ -133,6 +133,20 @@ export class ProtocolError extends OffstageError {
   }
 }
 
+/** Who connects could not prove who it is, or the server could not. Nothing was sent. */
+export class AuthenticationFailed extends OffstageError {
+  constructor(message: string, facts: ErrorFacts = {}) {
+    super('AUTH_FAILED', message, facts)
+  }
+}
+
+/** The access rules of the server do not allow this call to this user. */
+export class AccessDenied extends OffstageError {
+  constructor(message: string, facts: ErrorFacts = {}) {
+    super('ACCESS_DENIED', message, facts)
+  }
+}
+
 /** A value cannot be sent; the message names the path to it. */
 export class CannotEncode extends OffstageError {
   constructor(message: string, facts: ErrorFacts = {}) {

@@ -1,4 +1,4 @@
-/** Where the servers are: `host:port`, or several of them with commas between. */
+/** Where the servers are: `host:port` or `unix:/path`, or several of them with commas between. */
 import { InvalidArgument } from '../errors.js'
 
 export const DEFAULT_HOST = '127.0.0.1'
@@ -7,7 +7,9 @@ export const DEFAULT_PORT = 11006
 export interface Address {
   readonly host: string
   readonly port: number
-  /** `host:port`, with an IPv6 host in brackets. */
+  /** Of a Unix socket; then host and port mean nothing. */
+  readonly path?: string
+  /** `host:port`, with an IPv6 host in brackets; or `unix:` and the path. */
   readonly text: string
 }
 
@@ -28,11 +30,12 @@ export function parseAddresses(list: string, option = 'client'): Address[] {
 }
 
 function parseAddress(text: string, option: string): Address {
+  if (/^unix:./.test(text)) return { host: '', port: 0, path: text.slice('unix:'.length), text }
   const match = /^(?:\[([^\]]+)\]|([^\s:[\]]+))(?::(\d{1,5}))?$/.exec(text)
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3])
   if (match === null || port < 1 || port > 65_535) {
     throw new InvalidArgument(
-      `${option} has ${JSON.stringify(text)}, which is not an address: write host:port, such as 10.0.0.1:11006 or [::1]:11006`,
+      `${option} has ${JSON.stringify(text)}, which is not an address: write host:port, such as 10.0.0.1:11006 or [::1]:11006, or unix:/path/to/socket`,
     )
   }
   return address(match[1] ?? match[2]!, port)

@@ -2,18 +2,21 @@
  * One connection to one server: the handshake, then calls that wait for their answers by correlation number.
  * It never connects again; `link.ts` makes the next one.
  */
-import { connect, type Socket } from 'node:net'
-import { ConnectionError, InvalidArgument, OffstageError, ProtocolError } from '../errors.js'
+import type { Socket } from 'node:net'
+import { ConnectionError, InvalidArgument, ProtocolError } from '../errors.js'
 import { decodeValue } from '../wire/codec.js'
 import { Connection, EMPTY_MAP } from '../wire/connection.js'
 import { Credit } from '../wire/credit.js'
 import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { decodeFailure } from '../wire/failure.js'
 import { CREDIT_LATER, copyBytes, FrameType, frameName, HEADER_BYTES, MAX_CORR, writeHeader } from '../wire/frame.js'
-import { foreignServer, type Hello, readHello, writePreamble } from '../wire/handshake.js'
+import { foreignServer, type HelloLimits, writePreamble } from '../wire/handshake.js'
 import { HANDSHAKE_MAX_BODY, PEER_LIMITS, type PeerLimits } from '../wire/limits.js'
+import type { Credentials } from '../wire/scram.js'
 import type { Address } from './addresses.js'
 import type { Call, Carrier } from './call.js'
+import { explain, openSocket, type TlsOptions } from './endpoint.js'
+import { Greeting } from './greeting.js'
 
 export interface ChannelOwner {
   /** The server takes calls. */
@@ -30,6 +33,8 @@ export interface ChannelOptions {
   /** Calls on one connection; then comes the next connection. */
   readonly maxCorr?: number
   readonly limits?: PeerLimits
+  readonly credentials?: Credentials
+  readonly tls?: TlsOptions
 }
 
 export class Channel implements Carrier {
@@ -45,7 +50,8 @@ export class Channel implements Carrier {
   readonly #timer: NodeJS.Timeout
   readonly #socket: Socket
   #connection: Connection | undefined
-  #greeted = false
+  readonly #credentials: Credentials | undefined
+  #greeting: Greeting | undefined
   #ready = false
   #leaving = false
   #lost = false
@@ -61,8 +67,8 @@ export class Channel implements Carrier {
     this.#timer = setTimeout(() => {
       this.#refuse(new ConnectionError(`${address.text} did not answer within ${Math.round(options.timeout)} ms`))
     }, options.timeout)
-    this.#socket = connect(address.port, address.host)
-    this.#socket.once('connect', () => this.#greet())
+    this.#credentials = options.credentials
+    this.#socket = openSocket(address, options.tls, () => this.#greet())
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#end(explain(error, address)))
   }
 
@@ -185,10 +191,11 @@ export class Channel implements Carrier {
       HANDSHAKE_MAX_BODY,
       {
         frame: (type, flags, corr, bytes, start, end) => this.#frame(type, flags, corr, bytes, start, end),
-        close: (error) => this.#end(error ?? new ConnectionError(`${this.address.text} ended the connection`)),
+        close: (error) => this.#end(error ?? this.#ended()),
       },
       { client: true, limits: this.#limits },
     )
+    this.#greeting = new Greeting(socket, this.#connection, this.#credentials, (error) => this.#refuse(error))
   }
 
   #frame(type: number, flags: number, corr: number, bytes: Buffer, start: number, end: number): void {
@@ -209,18 +216,13 @@ export class Channel implements Carrier {
       case FrameType.ERROR:
         throw decodeFailure(bytes, start, end)
       case FrameType.HELLO:
-        if (this.#greeted) throw new ProtocolError('the server sent HELLO twice')
-        this.#greeted = true
-        this.#greeting(readHello(bytes, start, end))
+      case FrameType.AUTH:
+      case FrameType.READY: {
+        if (this.#ready) throw new ProtocolError(`the server sent ${frameName(type)} when it was ready already`)
+        const limits = this.#greeting!.frame(type, bytes, start, end)
+        if (limits !== undefined) this.#open(limits)
         break
-      case FrameType.READY:
-        if (!this.#greeted) throw new ProtocolError('the server sent READY before HELLO')
-        if (this.#ready) throw new ProtocolError('the server sent READY twice')
-        this.#ready = true
-        clearTimeout(this.#timer)
-        this.#connection!.hold(false)
-        this.#owner.ready(this)
-        break
+      }
       case FrameType.GOAWAY: {
         const { last } = (decodeValue(bytes, start, end) ?? {}) as { last?: unknown }
         if (typeof last !== 'number') throw new ProtocolError('a GOAWAY says no last call')
@@ -232,10 +234,15 @@ export class Channel implements Carrier {
     }
   }
 
-  #greeting({ limits }: Hello): void {
-    this.#maxBody = limits.maxBody
-    this.#connection!.maxBody = limits.maxBody
-    this.#credit = new Credit(limits.maxCalls, limits.maxCallBytes)
+  #open({ maxBody, maxCalls, maxCallBytes }: HelloLimits): void {
+    const connection = this.#connection!
+    this.#maxBody = maxBody
+    connection.maxBody = maxBody
+    this.#credit = new Credit(maxCalls, maxCallBytes)
+    this.#ready = true
+    clearTimeout(this.#timer)
+    connection.hold(false)
+    this.#owner.ready(this)
   }
 
   /** The call that is answered; undefined when it was given up before. */
@@ -305,6 +312,11 @@ export class Channel implements Carrier {
     if (this.#leaving && this.#busy === 0 && !this.#lost) this.#connection?.end()
   }
 
+  #ended(): ConnectionError {
+    const hint = this.#socket.bytesRead === 0 ? ' without a word: does it expect TLS (the option tls)?' : ''
+    return new ConnectionError(`${this.address.text} ended the connection${hint}`)
+  }
+
   #refuse(error: Error): void {
     this.#end(error)
     this.#socket.destroy()
@@ -338,15 +350,4 @@ function answer(call: Call, bytes: Buffer, start: number, end: number): void {
     return
   }
   call.succeed(call.verb === Verb.ASYNC ? undefined : value)
-}
-
-function explain(error: NodeJS.ErrnoException, { text }: Address): Error {
-  if (error instanceof OffstageError) return error
-  const reason =
-    error.code === 'ECONNREFUSED'
-      ? 'nothing listens there (is the supervisor running?)'
-      : error.code === 'ENOTFOUND'
-        ? 'its name is not known'
-        : error.message
-  return new ConnectionError(`${text}: ${reason}`, { cause: error })
 }

@@ -1,17 +1,52 @@
 /** Finds the servers in a configuration file, the one that the supervisor reads as well. */
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import { ConfigurationError } from '../errors.js'
 import { type Address, address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses } from './addresses.js'
+import { type IdentityOptions, tlsFromFiles } from './identity.js'
 import { show } from './options.js'
 
+export interface ClientSection extends IdentityOptions {
+  readonly addresses: Address[]
+}
+
 /**
- * The addresses under `client`; without it, ip and port of the section `supervisor` (or `backgroundrb`). Keys may
- * begin with a colon, as old files have them; `${NAME}` and `${NAME:-default}` are environment variables.
+ * The addresses under `client`; without it, ip and port of the section `supervisor` (or `backgroundrb`). `client` may
+ * also be a map of `servers`, `user`, `password` and `tls`. Keys may begin with a colon, as old files have them;
+ * `${NAME}` and `${NAME:-default}` are environment variables.
  */
-export function addressesFrom(path: string, env: NodeJS.ProcessEnv = process.env): Address[] {
+export function clientFrom(path: string, env: NodeJS.ProcessEnv = process.env): ClientSection {
   const file = section(read(path), path)
-  const client = value(file.client, 'client', path, env)
+  const { client } = file
+  if (typeof client !== 'object' || client === null || Array.isArray(client)) {
+    return { addresses: addressesOf(file, client, path, env) }
+  }
+  const { servers, user, password, tls, ...unknown } = section(client, `${path}: client`)
+  const [extra] = Object.keys(unknown)
+  if (extra !== undefined) {
+    throw new ConfigurationError(
+      `${path}: client.${extra} is not a known key; allowed here: servers, user, password, tls`,
+    )
+  }
+  const secret = value(password, 'client.password', path, env)
+  const name = value(user, 'client.user', path, env)
+  if (secret !== undefined && typeof secret !== 'string') {
+    throw new ConfigurationError(`${path}: client.password has to be text: put it in quotes`)
+  }
+  if (name !== undefined && typeof name !== 'string') {
+    throw new ConfigurationError(`${path}: client.user is ${show(name)}: it has to be text`)
+  }
+  return {
+    addresses: addressesOf(file, servers, path, env),
+    user: name,
+    password: secret,
+    tls: tlsFromFiles(tls, `${path}: client.tls`),
+  }
+}
+
+function addressesOf(file: Record<string, unknown>, servers: unknown, path: string, env: NodeJS.ProcessEnv): Address[] {
+  const client = value(servers, 'client', path, env)
   if (client !== undefined) {
     if (typeof client !== 'string') {
       throw new ConfigurationError(
@@ -21,6 +56,8 @@ export function addressesFrom(path: string, env: NodeJS.ProcessEnv = process.env
     return parseAddresses(client, `${path}: client`)
   }
   const server = section(file.supervisor ?? file.backgroundrb, `${path}: supervisor`)
+  const socket = value(server.socket, 'socket', path, env)
+  if (typeof socket === 'string' && socket !== '') return parseAddresses(`unix:${resolve(socket)}`, `${path}: socket`)
   const ip = value(server.ip, 'ip', path, env) ?? DEFAULT_HOST
   const port = Number(value(server.port, 'port', path, env) ?? DEFAULT_PORT)
   if (typeof ip !== 'string') throw new ConfigurationError(`${path}: ip is ${show(ip)}: it has to be text`)

@@ -1,5 +1,7 @@
 /** The public entry `offstage/middleman`. */
 export {
+  AccessDenied,
+  AuthenticationFailed,
   Cancelled,
   CannotEncode,
   ConfigurationError,
@@ -21,6 +23,8 @@ export {
   WorkerKeyInUse,
   WorkerStopped,
 } from '../errors.js'
+export type { TlsOptions } from './endpoint.js'
+export type { IdentityOptions } from './identity.js'
 export { type ConfigOptions, type ConnectOptions, MiddleMan } from './middleman.js'
 export type {
   AnyOptions,

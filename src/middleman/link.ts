@@ -2,11 +2,13 @@
  * The way to the server, kept open: one channel at a time, the next one after a loss, with backoff and jitter.
  * Calls that find no channel wait here, for at most `connectTimeout` and never beyond their deadline.
  */
-import { Cancelled, ConnectionError, NoServerAvailable, OutcomeUnknown } from '../errors.js'
+import { AuthenticationFailed, Cancelled, ConnectionError, NoServerAvailable, OutcomeUnknown } from '../errors.js'
 import type { PeerLimits } from '../wire/limits.js'
+import type { Credentials } from '../wire/scram.js'
 import type { Address } from './addresses.js'
 import type { Call, CallOwner } from './call.js'
-import { Channel, type ChannelOwner } from './channel.js'
+import { Channel, type ChannelOptions, type ChannelOwner } from './channel.js'
+import type { TlsOptions } from './endpoint.js'
 
 export interface LinkOptions {
   readonly addresses: readonly Address[]
@@ -18,6 +20,9 @@ export interface LinkOptions {
   readonly maxCorr?: number
   /** What it asks of a server. */
   readonly limits?: PeerLimits
+  /** Who it is. */
+  readonly credentials?: Credentials
+  readonly tls?: TlsOptions
 }
 
 /** Milliseconds before the next round of attempts: the first, doubled each time, up to the longest. */
@@ -31,7 +36,7 @@ export class Link implements ChannelOwner, CallOwner {
   readonly addresses: readonly Address[]
   readonly connectTimeout: number
   readonly timeout: number
-  readonly #channelOptions: Pick<LinkOptions, 'maxCorr' | 'limits'>
+  readonly #channelOptions: Omit<ChannelOptions, 'timeout'>
   /** In the order of their `waitUntil`. */
   readonly #waiting = new Set<Call>()
   /** Channels whose last calls are being answered. */
@@ -52,14 +57,17 @@ export class Link implements ChannelOwner, CallOwner {
   #onDrained: (() => void) | undefined
 
   constructor(options: LinkOptions) {
-    this.addresses = options.addresses
-    this.connectTimeout = options.connectTimeout
-    this.timeout = options.timeout
-    const { maxCorr, limits } = options
-    this.#channelOptions = {
-      ...(maxCorr === undefined ? {} : { maxCorr }),
-      ...(limits === undefined ? {} : { limits }),
-    }
+    const { addresses, connectTimeout, timeout, ...channelOptions } = options
+    this.addresses = addresses
+    this.connectTimeout = connectTimeout
+    this.timeout = timeout
+    this.#channelOptions = channelOptions
+  }
+
+  /** A link of its own to one server, by the same means. */
+  to(address: Address): Link {
+    const { connectTimeout } = this
+    return new Link({ ...this.#channelOptions, addresses: [address], connectTimeout, timeout: -1 })
   }
 
   /** The server that calls go to now; undefined while there is none. */
@@ -251,7 +259,9 @@ export class Link implements ChannelOwner, CallOwner {
     this.#tried = 0
     this.#rounds++
     if (this.#onRound !== undefined) {
-      this.#onRound(this.#unavailable())
+      // A wrong password is no outage: who connects hears of it as it is.
+      const [refused] = this.#failures.filter((failure) => failure instanceof AuthenticationFailed)
+      this.#onRound(refused ?? this.#unavailable())
       return
     }
     const longest = this.#waiting.size > 0 ? LONGEST_BACKOFF_WAITED_FOR : LONGEST_BACKOFF

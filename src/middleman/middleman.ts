@@ -5,7 +5,8 @@ import { Verb } from '../wire/envelope.js'
 import { type Address, address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses } from './addresses.js'
 import { enqueueMany } from './bulk.js'
 import { Call } from './call.js'
-import { addressesFrom } from './config-file.js'
+import { clientFrom } from './config-file.js'
+import { type IdentityOptions, identityOf } from './identity.js'
 import { Link } from './link.js'
 import { asBag, isSignal, readCommonOptions, show, text, timeoutOf } from './options.js'
 import { run, withOptions, workerProxy } from './proxy.js'
@@ -19,9 +20,9 @@ import type {
   WorkerProxy,
 } from './types.js'
 
-export interface ConnectOptions {
+export interface ConnectOptions extends IdentityOptions {
   /**
-   * The servers: `'10.0.0.1:11006'`, or several with commas between. Several are used for failover of connecting:
+   * The servers: `'10.0.0.1:11006'` or `'unix:/path/to/socket'`, or several with commas between. Several are used for failover of connecting:
    * calls go to one server, and when its connection is lost, to the next one that can be reached.
    */
   client?: string | undefined
@@ -37,7 +38,7 @@ export interface ConnectOptions {
   signal?: AbortSignal | undefined
 }
 
-export type ConfigOptions = Pick<ConnectOptions, 'timeout' | 'connectTimeout' | 'signal'>
+export type ConfigOptions = Omit<ConnectOptions, 'client' | 'host' | 'port'>
 
 export interface MiddleMan {
   /** The same as `worker`. */
@@ -70,9 +71,13 @@ export const MiddleMan = {
     return open(serversOf(client, host, port), rest)
   },
 
-  /** Connects to the servers of a configuration file: `client`, else the ip and port of its `supervisor`. */
+  /**
+   * Connects to the servers of a configuration file: `client`, else the ip and port of its `supervisor`. User, password
+   * and TLS are those of the options, else of the environment, else of its `client`.
+   */
   async fromConfig(path: string, options: ConfigOptions = {}): Promise<MiddleMan> {
-    return open(addressesFrom(text(path, 'the path of the configuration file')), options)
+    const { addresses, ...identity } = clientFrom(text(path, 'the path of the configuration file'))
+    return open(addresses, options, identity)
   },
 }
 
@@ -88,17 +93,21 @@ function serversOf(client: unknown, host: unknown, port: unknown): Address[] {
   return [address(host === undefined ? DEFAULT_HOST : text(host, 'host'), (port as number | undefined) ?? DEFAULT_PORT)]
 }
 
-async function open(addresses: Address[], options: ConfigOptions): Promise<MiddleMan> {
-  const { timeout, connectTimeout, signal, ...unknown } = asBag(options, 'MiddleMan.connect') as ConfigOptions
+async function open(addresses: Address[], options: ConfigOptions, file: IdentityOptions = {}): Promise<MiddleMan> {
+  const { timeout, connectTimeout, signal, user, password, tls, ...unknown } = asBag(
+    options,
+    'MiddleMan.connect',
+  ) as ConfigOptions
   const [extra] = Object.keys(unknown)
   if (extra !== undefined) {
-    const allowed = 'client, host, port, timeout, connectTimeout, signal'
+    const allowed = 'client, host, port, user, password, tls, timeout, connectTimeout, signal'
     throw new InvalidArgument(`MiddleMan has no option ${show(extra)}: allowed are ${allowed}`)
   }
   if (signal !== undefined && !isSignal(signal)) {
     throw new InvalidArgument(`signal is ${show(signal)}: it has to be an AbortSignal`)
   }
   const link = new Link({
+    ...identityOf({ user, password, tls }, file),
     addresses,
     connectTimeout:
       connectTimeout === undefined ? DEFAULT_CONNECT_TIMEOUT : timeoutOf(connectTimeout, 'connectTimeout'),
@@ -150,7 +159,7 @@ async function allWorkerInfo(link: Link, options: unknown): Promise<Record<strin
   const ask = async (server: Address): Promise<[string, WorkerInfo[] | null]> => {
     // The link goes to one server; each of the others gets a connection for this question.
     const own = server === link.server || link.addresses.length === 1
-    const to = own ? link : new Link({ addresses: [server], connectTimeout: link.connectTimeout, timeout: -1 })
+    const to = own ? link : link.to(server)
     try {
       if (!own) await to.connect()
       return [

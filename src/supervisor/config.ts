@@ -8,10 +8,12 @@ import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import type { GroupPlan } from '../actors/group.js'
 import { ConfigurationError } from '../errors.js'
+import { type AccessRules, accessSchema } from './access.js'
 import { describe, type Environment, findConfigFile, readConfigFile } from './config-file.js'
 import { type Cron, parseCron } from './cron.js'
 import { groupsSchema, readGroups } from './group-config.js'
 import { environmentVariable, SETTING_NAMES, SETTINGS, type SettingName, type Settings } from './settings.js'
+import { Users } from './users.js'
 import { overridesSchema, type WorkerOverrides } from './worker-overrides.js'
 
 export interface Schedule {
@@ -31,6 +33,10 @@ export interface Config extends Settings {
   readonly workerOverrides: ReadonlyMap<string, WorkerOverrides>
   readonly groups: readonly GroupPlan[]
   readonly schedules: readonly Schedule[]
+  /** Who may connect; empty: anyone. */
+  readonly users: Users
+  /** Who may do what; undefined: everybody everything. */
+  readonly access: AccessRules | undefined
 }
 
 export interface ConfigSources {
@@ -57,7 +63,10 @@ const fileSchema = z.strictObject({
       Object.fromEntries(SETTING_NAMES.map((name): [string, z.ZodType] => [name, SETTINGS[name].schema.optional()])),
     )
     .optional(),
-  client: z.string().optional(),
+  // The client's own business, with a password in it: it is neither looked at nor shown here.
+  client: z.unknown().optional(),
+  users: z.record(z.string(), z.unknown()).optional(),
+  access: accessSchema.optional(),
   schedules: z.record(z.string(), z.record(z.string(), scheduleSchema)).optional(),
   workers: z.record(z.string(), overridesSchema).optional(),
   groups: groupsSchema.optional(),
@@ -84,6 +93,9 @@ export function loadConfig(sources: ConfigSources): Config {
   const workersByDefault = settings.workers === SETTINGS.workers.fallback
   settings.workers = settings.workers.map((folder) => resolve(sources.cwd, folder))
   settings.data = resolve(sources.cwd, settings.data)
+  for (const name of ['socket', 'tls_cert', 'tls_key', 'tls_ca'] as const) {
+    if (settings[name] !== '') settings[name] = resolve(sources.cwd, settings[name])
+  }
   if (settings.log !== 'foreground') settings.log = resolve(sources.cwd, settings.log)
   if (settings.debug_log && settings.log_level === 'info') settings.log_level = 'debug'
   const declared = sources.groups === undefined ? parsed.groups : check(groupsSchema, sources.groups, 'groups')
@@ -93,6 +105,8 @@ export function loadConfig(sources: ConfigSources): Config {
     workersByDefault,
     workerOverrides: new Map(Object.entries(parsed.workers ?? {})),
     groups: readGroups(declared ?? {}, parsed.workers ?? {}, 'groups'),
+    users: Users.read(parsed.users ?? {}, file ?? 'the configuration'),
+    access: parsed.access,
     schedules: readSchedules(parsed.schedules ?? {}, file ?? 'the configuration'),
   }
 }

@@ -48,6 +48,7 @@ export class Service {
   /** CALL, apart from the rest because it is the hot one. */
   call(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
     try {
+      caller.check(e)
       const actor = this.#registry.instance(e.worker, e.workerKey)
       caller.remember(corr, actor, actor.send(body, e.method, e.timeout, caller, corr))
     } catch (error) {
@@ -64,6 +65,7 @@ export class Service {
   }
 
   #serve(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
+    caller.check(e)
     switch (e.verb) {
       case Verb.ASYNC:
         this.#async(body, e)
@@ -135,6 +137,7 @@ export class Service {
       if (end > bytes.length) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue ends beyond the frame`)
       const e = readEnvelope(bytes, at + 4, end)
       if (e.verb !== Verb.ENQUEUE) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue has verb ${e.verb}`)
+      caller.check(e)
       jobs.push(this.#job(e, bytes, end, jobs.length))
       at = end
     }

@@ -10,12 +10,14 @@ import type { Enqueued } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Connection, type ConnectionEvents, EMPTY_MAP, type Meter } from '../wire/connection.js'
 import type { Credit } from '../wire/credit.js'
-import { readEnvelope, Verb } from '../wire/envelope.js'
+import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
 import { encodeFailure } from '../wire/failure.js'
 import { CREDIT_LATER, FrameType, frameName, ownBytes } from '../wire/frame.js'
 import type { WireStats } from '../wire/stats.js'
+import type { Guard } from './access.js'
 import type { Caller } from './caller.js'
 import { ENQUEUED_BYTES, writeEnqueued } from './enqueued.js'
+import type { Guest } from './greeting.js'
 import type { Service } from './service.js'
 
 /** One answer is written at a time, and copied from here into its frame. */
@@ -33,17 +35,21 @@ interface Open {
 const NOTHING = new Uint8Array(0)
 
 export interface SessionOptions {
-  readonly peer: string
+  readonly guest: Guest
   readonly service: Service
   readonly credit: Credit
   readonly stats: WireStats
   /** What its rate is measured with. */
   readonly meter: Meter | undefined
+  /** What it may do; undefined: everything. */
+  readonly guard: Guard | undefined
 }
 
 export class Session implements Caller {
-  readonly peer: string
+  /** Address and port, and who it is. */
+  readonly guest: Guest
   readonly #connection: Connection
+  readonly #guard: Guard | undefined
   readonly #service: Service
   readonly #credit: Credit
   readonly #stats: WireStats
@@ -53,10 +59,11 @@ export class Session implements Caller {
 
   constructor(
     connect: (events: ConnectionEvents) => Connection,
-    { peer, service, credit, stats, meter }: SessionOptions,
+    { guest, service, credit, stats, meter, guard }: SessionOptions,
     onClose: (session: Session, error: Error | undefined) => void,
   ) {
-    this.peer = peer
+    this.guest = guest
+    this.#guard = guard
     this.#service = service
     this.#credit = credit
     this.#stats = stats
@@ -114,6 +121,10 @@ export class Session implements Caller {
   refuse(corr: number, error: OffstageError): void {
     this.#done(corr)
     this.#connection.out.frame(FrameType.ERROR, 0, corr, encodeFailure(error))
+  }
+
+  check(envelope: Envelope): void {
+    this.#guard?.(envelope)
   }
 
   remember(corr: number, actor: Actor, message: number): void {

@@ -9,6 +9,7 @@ import {
   DEFAULT_MAX_BODY,
   DEFAULT_MAX_CALL_BYTES,
   DEFAULT_MAX_CALLS,
+  HANDSHAKE_TIMEOUT,
   HARD_MAX_BODY,
   MOST_ATTEMPTS,
 } from '../wire/limits.js'
@@ -40,7 +41,12 @@ const SWEEP_PERIODS = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30]
 export const SETTINGS = {
   ip: setting(z.string().min(1), '127.0.0.1', 'address to listen on'),
   port: setting(z.int().min(0).max(65_535), 11_006, 'port to listen on; 0 takes a free one'),
-  insecure: setting(z.boolean(), false, 'listen beyond this machine although nobody has to authenticate'),
+  socket: setting(z.string(), '', 'path of a Unix socket to listen on, in place of ip and port'),
+  tls_cert: setting(z.string(), '', 'file with the certificate for TLS, in PEM'),
+  tls_key: setting(z.string(), '', 'file with its key'),
+  tls_ca: setting(z.string(), '', 'file with the certificates that those of clients are signed with'),
+  tls_request_cert: setting(z.boolean(), false, 'clients need a certificate; the common name in it says who they are'),
+  insecure: setting(z.boolean(), false, 'listen beyond this machine although there is no authentication, or no TLS'),
   environment: setting(
     z.string().min(1),
     'development',
@@ -90,7 +96,16 @@ export const SETTINGS = {
   ),
   rate_frames: setting(z.number().min(0), 0, 'frames a second of one identity, 0 for any; beyond it, reading pauses'),
   rate_bytes: setting(z.number().min(0), 0, 'bytes a second of one identity, 0 for any; beyond it, reading pauses'),
-  handshake_timeout: setting(seconds(0.1, 600), 2, 'seconds in which a client has to have finished its handshake'),
+  handshake_timeout: setting(
+    seconds(0.1, 600),
+    HANDSHAKE_TIMEOUT / 1_000,
+    'seconds in which a client has to have finished its handshake',
+  ),
+  auth_attempts: setting(
+    z.int().min(1).max(1_000_000),
+    10,
+    'failed authentications a minute of one address; beyond them it is not listened to',
+  ),
   frame_timeout: setting(seconds(0.1, 3_600), 10, 'seconds in which a frame that has begun has to be whole'),
   heartbeat: setting(seconds(1, 3_600), 15, 'seconds of silence after which a client is asked for a sign of life'),
   watch: setting(z.boolean(), false, 'load workers again whose files change, for development'),

@@ -12,8 +12,11 @@ import { ResultStore } from '../persistence/results/memory.js'
 import type { JobStore } from '../persistence/store.js'
 import { Credit } from '../wire/credit.js'
 import { WireStats } from '../wire/stats.js'
+import { guardOf } from './access.js'
 import type { Config } from './config.js'
 import { Dispatcher } from './dispatcher.js'
+import { FailedAttempts } from './failed-attempts.js'
+import type { Guest } from './greeting.js'
 import { Listener } from './listener.js'
 import type { Logger } from './log.js'
 import { Rates } from './rates.js'
@@ -61,14 +64,14 @@ export class Supervisor {
     this.#service = parts.service
     this.#rates = new Rates(parts.config.rate_frames, parts.config.rate_bytes)
     this.#listener = new Listener({
-      ip: parts.config.ip,
-      port: parts.config.port,
-      insecure: parts.config.insecure,
+      settings: parts.config,
       limits: wireLimits(parts.config),
       stats: this.wire,
+      users: parts.config.users,
+      attempts: new FailedAttempts(parts.config.auth_attempts),
       serverId: randomUUID(),
       log: parts.log,
-      accept: (connect, peer) => this.#accept(connect, peer),
+      accept: (connect, guest) => this.#accept(connect, guest),
     })
   }
 
@@ -93,7 +96,7 @@ export class Supervisor {
     }
   }
 
-  /** `ip:port` that it listens on. */
+  /** `ip:port` that it listens on, or `unix:` and the path. */
   get address(): string {
     return this.#listener.address
   }
@@ -138,24 +141,32 @@ export class Supervisor {
     )
   }
 
-  #accept(connect: ConstructorParameters<typeof Session>[0], peer: string): void {
-    const { max_calls, max_call_bytes } = this.#config
+  #accept(connect: ConstructorParameters<typeof Session>[0], guest: Guest): void {
+    const { max_calls, max_call_bytes, access } = this.#config
     const stats = this.wire
-    const rate = this.#rates.join('anonymous')
-    const options = { peer, service: this.#service, credit: new Credit(max_calls, max_call_bytes), stats }
-    const session = new Session(connect, { ...options, meter: rate?.meter }, (ended, error) => {
+    const { peer, identity } = guest
+    const rate = this.#rates.join(identity)
+    const options = {
+      guest,
+      service: this.#service,
+      credit: new Credit(max_calls, max_call_bytes),
+      stats,
+      meter: rate?.meter,
+      guard: guardOf(identity, access),
+    }
+    const session = new Session(connect, options, (ended, error) => {
       this.#sessions.delete(ended)
       stats.sessions--
       rate?.leave()
-      if (error === undefined) this.#log.debug({ peer }, 'a client left')
+      if (error === undefined) this.#log.debug({ peer, identity }, 'a client left')
       else {
         stats.refuse((error as { code?: string }).code ?? 'UNKNOWN')
-        this.#log.warn({ peer, err: error }, `a connection broke: ${error.message}`)
+        this.#log.warn({ peer, identity, err: error }, `a connection broke: ${error.message}`)
       }
     })
     stats.sessions++
     this.#sessions.add(session)
-    this.#log.debug({ peer }, 'a client came')
+    this.#log.debug({ peer, identity }, 'a client came')
     if (this.#stopping !== undefined) session.goAway('the server is stopping')
   }
 

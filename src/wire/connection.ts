@@ -6,7 +6,7 @@
  * more than its rate allows, nothing more is read from it; TCP then holds it back.
  */
 import type { Socket } from 'node:net'
-import { ConnectionError, OffstageError, Overloaded, ProtocolError } from '../errors.js'
+import { AuthenticationFailed, ConnectionError, OffstageError, Overloaded, ProtocolError } from '../errors.js'
 import { encodeFailure } from './failure.js'
 import { type FrameHandler, FrameReader, FrameType } from './frame.js'
 import { LINGER, PAUSE_SHARE, PEER_LIMITS, type PeerLimits } from './limits.js'
@@ -45,7 +45,7 @@ export class Connection {
   readonly out: Outbox
   readonly #socket: Socket
   readonly #reader: FrameReader
-  readonly #events: ConnectionEvents
+  #events: ConnectionEvents
   #error: Error | undefined
   #closed = false
   #flushing = false
@@ -108,6 +108,11 @@ export class Connection {
 
   set maxBody(bytes: number) {
     this.#reader.maxBody = bytes
+  }
+
+  /** From now on another one hears of it: the handshake is done. */
+  handOver(events: ConnectionEvents): void {
+    this.#events = events
   }
 
   get closed(): boolean {
@@ -197,7 +202,7 @@ export class Connection {
 
   /** Tells a client why its connection ends. */
   #explain(error: Error): void {
-    const known = error instanceof ProtocolError
+    const known = error instanceof ProtocolError || error instanceof AuthenticationFailed
     const reason = known ? error : new OffstageError('INTERNAL', 'the server made a mistake', { executed: 'maybe' })
     this.out.frame(FrameType.ERROR, 0, 0, encodeFailure(reason))
   }

@@ -107,6 +107,11 @@ function revive(code: string, message: string, facts: errors.ErrorFacts): errors
       return new errors.Draining(message, facts)
     case 'INVALID_ARGUMENT':
       return new errors.InvalidArgument(message, facts)
+    case 'AUTH_FAILED':
+      return new errors.AuthenticationFailed(message, facts)
+    case 'ACCESS_DENIED':
+      return new errors.AccessDenied(message, facts)
+    case 'FLOW':
     case 'PROTOCOL':
     case 'UNSUPPORTED':
     case 'UNSUPPORTED_VERSION':

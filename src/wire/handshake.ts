@@ -2,8 +2,8 @@
  * How a connection begins.
  *
  * The client sends eight bytes: `OFFS`, the lowest and the highest version it speaks, two zero bytes.
- * The server answers HELLO, and READY as soon as it takes calls (it does both at once when no
- * authentication is asked for).
+ * The server answers HELLO, and READY as soon as it takes calls: at once when no authentication is asked for,
+ * else behind two AUTH frames of the client's.
  */
 import { ProtocolError } from '../errors.js'
 import { decodeValue, encodeValue } from './codec.js'
@@ -63,7 +63,7 @@ function foreign(bytes: Buffer): string {
     return `it speaks HTTP (${JSON.stringify(text)}…), and this is the port for offstage clients: use MiddleMan here`
   }
   if (bytes[0] === 0x16 && bytes[1] === 0x03) {
-    return 'it speaks TLS, and this port is not encrypted: connect without TLS'
+    return 'it speaks TLS, and this port is not encrypted: connect without TLS, or give the server tls_cert and tls_key'
   }
   return `its first bytes are ${JSON.stringify(text)} and not an offstage preamble`
 }
@@ -109,11 +109,25 @@ function isTexts(value: unknown): value is string[] {
 export function foreignServer(bytes: Uint8Array): string | undefined {
   const text = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
   if (text.startsWith('HTTP/')) return `it speaks HTTP (${JSON.stringify(text)}…), not offstage's protocol`
-  if (bytes[0] === 0x15 && bytes[1] === 0x03) return 'it expects TLS, which this client does not speak'
+  if (bytes[0] === 0x15 && bytes[1] === 0x03) return 'it expects TLS: give the option tls'
   // The first frame is a HELLO, or an ERROR that refuses the client. Neither is as long as 16 MiB.
   const type = bytes[4] ?? FrameType.HELLO
   if (bytes[0] !== 0 || (type !== FrameType.HELLO && type !== FrameType.ERROR)) {
     return `its first bytes are ${JSON.stringify(text)}, not a HELLO`
   }
   return undefined
+}
+
+/** The body of an AUTH frame: one message of the mechanism, which the client names with its first one. */
+export interface AuthMessage {
+  mechanism?: string
+  data: string
+}
+
+export function readAuth(bytes: Uint8Array, start: number, end: number): AuthMessage {
+  const value = decodeValue(bytes, start, end) as Partial<AuthMessage> | null
+  if (typeof value?.data !== 'string' || !['string', 'undefined'].includes(typeof value.mechanism)) {
+    throw new ProtocolError('an AUTH frame needs the text "data"')
+  }
+  return value as AuthMessage
 }

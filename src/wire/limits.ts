@@ -6,8 +6,9 @@ export const DEFAULT_MAX_BODY = 1024 * 1024
 /** No setting goes beyond this. */
 export const HARD_MAX_BODY = 16 * 1024 * 1024
 
-/** Longest body that a peer may send before the handshake is done. */
+/** What a side may send in all before it is known: bytes, and a client frames. */
 export const HANDSHAKE_MAX_BODY = 4096
+export const HANDSHAKE_MAX_FRAMES = 2
 
 /** The whole handshake takes at most this long. */
 export const HANDSHAKE_TIMEOUT = 2_000

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseAddresses } from '#offstage/middleman/addresses.js'
-import { addressesFrom } from '#offstage/middleman/config-file.js'
+import { clientFrom } from '#offstage/middleman/config-file.js'
 import { MiddleMan } from '#offstage/middleman/index.js'
 import { ScriptedServer } from './scripted-server.js'
 
@@ -23,7 +23,7 @@ t.test('a configuration file says where the servers are', async (t) => {
   const file = join(t.testdir(), 'offstage.yml')
   const from = (yaml: string, env = {}) => {
     writeFileSync(file, yaml)
-    return addressesFrom(file, env).map(({ text }) => text)
+    return clientFrom(file, env).addresses.map(({ text }) => text)
   }
   const old = ':backgroundrb:\n  :ip: 0.0.0.0\n  :port: 11007\n  :environment: production\n'
   t.same(from(`${old}:client: "10.0.0.1:11006,10.0.0.2:11007"\n`), ['10.0.0.1:11006', '10.0.0.2:11007'])
@@ -46,7 +46,7 @@ t.test('a configuration file says where the servers are', async (t) => {
     ['a: [', /is not valid YAML/],
   ]
   for (const [yaml, message] of wrong) t.throws(() => from(yaml), { message }, yaml)
-  t.throws(() => addressesFrom(`${file}.no`), { name: 'ConfigurationError', message: /cannot be read: ENOENT/ })
+  t.throws(() => clientFrom(`${file}.no`), { name: 'ConfigurationError', message: /cannot be read: ENOENT/ })
 })
 
 t.test('fromConfig connects to them', async (t) => {
@@ -70,7 +70,10 @@ t.test('wrong options of connect are named', async (t) => {
     [{ timeout: -1 }, /timeout is -1/],
     [{ connectTimeout: 0 }, /connectTimeout is 0/],
     [{ signal: 1 }, /signal is 1/],
-    [{ clients: 'a:1' }, /no option "clients": allowed are client, host, port, timeout, connectTimeout, signal/],
+    [
+      { clients: 'a:1' },
+      /no option "clients": allowed are client, host, port, user, password, tls, timeout, connectTimeout, signal/,
+    ],
   ]
   for (const [options, message] of cases) {
     await t.rejects(MiddleMan.connect(options), { name: 'InvalidArgument', message }, String(message))

@@ -123,8 +123,8 @@ t.test('a file that is named must exist', async (t) => {
 
 refused(t, 'supervisor: { persistent_delay: 1.5 }', 'persistent_delay', '1.5', 'a whole number')
 refused(t, 'supervisor: { persistent_delay: 45 }', 'persistent_delay', '45', '20, 30')
-refused(t, 'supervisor: { prot: 1 }', 'supervisor.prot is not a known key', 'port, insecure')
-refused(t, 'wrong: 1', 'wrong is not a known key', 'supervisor, client, schedules, workers, groups')
+refused(t, 'supervisor: { prot: 1 }', 'supervisor.prot is not a known key', 'port, socket')
+refused(t, 'wrong: 1', 'wrong is not a known key', 'supervisor, client, users, access, schedules, workers, groups')
 refused(t, 'supervisor: { port: "11006" }', 'supervisor.port', '"11006" (string)', 'a number')
 refused(t, 'supervisor: { port: 1.5 }', 'supervisor.port', 'a whole number')
 refused(t, 'supervisor: { port: 70000 }', 'supervisor.port', 'at most 65535')

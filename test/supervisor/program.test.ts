@@ -79,7 +79,16 @@ t.test('a port in use is named', async (t) => {
 
 t.test('listening beyond this machine needs insecure: true', async (t) => {
   t.testdir()
-  await refused(t, { args: ['--ip', '0.0.0.0'] }, '0.0.0.0', 'insecure: true')
+  await refused(t, { args: ['--ip', '0.0.0.0'] }, '0.0.0.0', 'insecure: true', 'set users', 'set tls_cert')
+})
+
+t.test('and says so at every start; it needs users and TLS to be quiet about it', async (t) => {
+  // A name for 127.0.0.1 that is not known to be one: so it is treated as any other address.
+  const args = ['--ip', 'LOCALHOST']
+  const server = await Server.start({ data: t.testdir(), args, env: { OFFSTAGE_INSECURE: 'true' } })
+  t.teardown(() => server.kill())
+  const line = await server.line(({ msg }) => msg.startsWith('insecure: '))
+  t.match(line, { level: 40, msg: /anyone who connects .* everybody on the way can read .*"insecure: true"/ })
 })
 
 t.test('a workers folder that is missing is named', async (t) => {

@@ -187,6 +187,20 @@ const EXPECTED: Record<string, unknown[]> = {
       },
     ],
   ],
+  auth: [
+    ['AUTH', 0, { mechanism: 'SCRAM-SHA-256', data: 'p=offstage-hello,,n=web,r=client-nonce-0001' }],
+    ['AUTH', 0, { data: 'r=client-nonce-0001server-nonce-0001,s=b2Zmc3RhZ2UgZXhhbXBsZQ==,i=4096' }],
+    [
+      'AUTH',
+      0,
+      {
+        data:
+          'c=cD1vZmZzdGFnZS1oZWxsbywsNVTiMDDC9wvkxHTksPf3p8Ugaeb9f6GlmfXA+tOFuqs=,r=client-nonce-0001server-nonce-0001,' +
+          'p=NeH8T2rPkaV0a/AJaeKhL21QfQ1Pzh4IGBIXbZz+UY4=',
+      },
+    ],
+    ['READY', 0, { data: 'v=vG59JErfU2FDW5ndLMRtT1X/V7+/lwCLRzb0UHrknKs=' }],
+  ],
   credit: [
     ['CALL', 7, { verb: Verb.CALL, ...billing, method: 'report', timeout: 1, arg: undefined }],
     ['ERROR', 7, { code: 'DEADLINE_EXCEEDED', message: 'report takes too long', executed: 'maybe', retryable: false }],
@@ -233,7 +247,8 @@ t.test('the tables have every frame type, every verb, and the limits of the code
   t.match(text, `at most ${MAX_DEPTH} arrays and maps`)
   t.match(text, `at most ${MAX_ITEMS} in one value`)
   t.match(text, `of at most ${MAX_BIGNUM} bytes`)
-  t.match(text, `whole within ${limits.HANDSHAKE_TIMEOUT / 1000} s`)
+  t.match(text, `done within ${limits.HANDSHAKE_TIMEOUT / 1000} s`)
+  t.match(text, `${limits.HANDSHAKE_MAX_BODY} bytes and ${limits.HANDSHAKE_MAX_FRAMES} frames`)
   t.match(text, `bodies of at most ${limits.HANDSHAKE_MAX_BODY} bytes`)
   t.match(text, `${limits.HANDSHAKE_MAX_BODY} to ${limits.HARD_MAX_BODY}`)
   const { heartbeat, frameTimeout, maxUnread, unreadTimeout } = limits.PEER_LIMITS
@@ -270,6 +285,8 @@ t.test('every code that an ERROR can have is in the table', async (t) => {
     'UNSUPPORTED_VERSION',
     'FRAME_TOO_LARGE',
     'FLOW',
+    'AUTH_FAILED',
+    'ACCESS_DENIED',
   ]) {
     t.ok(table.has(code), code)
   }

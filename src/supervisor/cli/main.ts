@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { journalCommand } from './journal.js'
 import { startCommand } from './start.js'
+import { userCommand } from './user.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -14,4 +15,5 @@ await new Command('offstage')
   .version(version)
   .addCommand(startCommand(), { isDefault: true })
   .addCommand(journalCommand())
+  .addCommand(userCommand())
   .parseAsync()

@@ -20,7 +20,7 @@ interface Parts {
 export async function setUp(t: Test, settings: EmbedOptions = {}, connecting: ConnectOptions = {}): Promise<Parts> {
   const supervisor = await startSupervisor({
     port: 0,
-    cwd: t.testdir(),
+    cwd: settings.cwd ?? t.testdir(),
     workers: WORKERS,
     persistent_disabled: true,
     log_level: 'silent',
