@@ -20,7 +20,7 @@ import type { Users } from './users.js'
 import type { WireLimits } from './wire-limits.js'
 
 /** Who has not said who it is, where nobody has to. */
-export const ANONYMOUS = 'anonymous'
+const ANONYMOUS = 'anonymous'
 
 /** RFC 9266. */
 const EXPORTER = 'EXPORTER-Channel-Binding'
