@@ -30,6 +30,7 @@ export class Call implements Envelope, Limited {
   priority = 0
   attempts = 0
   atMostOnce = false
+  requestId = ''
   jobId = 0
   attempt = 0
   payloadAt = 0

@@ -2,9 +2,10 @@
  * Reads the bag of options of a call, once, into the call. Whatever is wrong is an `InvalidArgument` that names
  * the option, its value and what is allowed; nothing is sent then.
  */
+import { randomBytes } from 'node:crypto'
 import { InvalidArgument, NoJobKey } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
-import { Verb } from '../wire/envelope.js'
+import { REQUEST_ID_BYTES, Verb } from '../wire/envelope.js'
 import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import type { Call } from './call.js'
 
@@ -51,7 +52,10 @@ export function readOptions(call: Call, options: unknown): Extras {
           break
         case 'idempotent':
           if (verb === Verb.DEQUEUE) throw unknownOption(call, name, FOR_DEQUEUE)
-          if (boolean(call, name, value)) call.repeatable = true
+          if (boolean(call, name, value)) {
+            call.repeatable = true
+            if (verb !== Verb.ENQUEUE) call.requestId = randomBytes(REQUEST_ID_BYTES).toString('latin1')
+          }
           break
         default:
           if (!readCommon(call, name, value) && !(verb === Verb.ENQUEUE && readJobOption(call, name, value))) {

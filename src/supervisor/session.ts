@@ -18,6 +18,7 @@ import type { Guard } from './access.js'
 import type { Caller } from './caller.js'
 import { ENQUEUED_BYTES, writeEnqueued } from './enqueued.js'
 import type { Guest } from './greeting.js'
+import type { Replays } from './replays.js'
 import type { Service } from './service.js'
 
 /** One answer is written at a time, and copied from here into its frame. */
@@ -37,6 +38,7 @@ const NOTHING = new Uint8Array(0)
 export interface SessionOptions {
   readonly guest: Guest
   readonly service: Service
+  readonly replays: Replays
   readonly credit: Credit
   readonly stats: WireStats
   /** What its rate is measured with. */
@@ -51,6 +53,7 @@ export class Session implements Caller {
   readonly #connection: Connection
   readonly #guard: Guard | undefined
   readonly #service: Service
+  readonly #replays: Replays
   readonly #credit: Credit
   readonly #stats: WireStats
   readonly #open = new Map<number, Open>()
@@ -59,12 +62,13 @@ export class Session implements Caller {
 
   constructor(
     connect: (events: ConnectionEvents) => Connection,
-    { guest, service, credit, stats, meter, guard }: SessionOptions,
+    { guest, service, replays, credit, stats, meter, guard }: SessionOptions,
     onClose: (session: Session, error: Error | undefined) => void,
   ) {
     this.guest = guest
     this.#guard = guard
     this.#service = service
+    this.#replays = replays
     this.#credit = credit
     this.#stats = stats
     this.#connection = connect({
@@ -178,8 +182,17 @@ export class Session implements Caller {
     // The receive buffer is reused: the call, and a job's argument, live longer than it does.
     const body = ownBytes(bytes, start, end)
     envelope.payloadAt -= start
-    if (envelope.verb === Verb.CALL) this.#service.call(this, corr, envelope, body)
-    else this.#service.serve(this, corr, envelope, body)
+    const caller = this.#callerOf(envelope, corr)
+    if (caller === undefined) return
+    if (envelope.verb === Verb.CALL) this.#service.call(caller, corr, envelope, body)
+    else this.#service.serve(caller, corr, envelope, body)
+  }
+
+  /** Who hears of the outcome; undefined when it is known already, or others wait for it. */
+  #callerOf(envelope: Envelope, corr: number): Caller | undefined {
+    const { requestId, verb } = envelope
+    if (requestId === '' || (verb !== Verb.CALL && verb !== Verb.ASYNC)) return this
+    return this.#replays.join(this.guest.identity, envelope, this, corr)
   }
 
   #cancel(corr: number): void {

@@ -22,6 +22,7 @@ import type { Logger } from './log.js'
 import { Rates } from './rates.js'
 import { Registry } from './registry.js'
 import { Reloader } from './reloader.js'
+import { Replays } from './replays.js'
 import { Schedules } from './schedules.js'
 import { Service } from './service.js'
 import { Session } from './session.js'
@@ -46,6 +47,7 @@ export class Supervisor {
   readonly #service: Service
   readonly #sessions = new Set<Session>()
   readonly #rates: Rates
+  readonly #replays = new Replays()
   #sweeps: NodeJS.Timeout | undefined
   #heartbeats: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
@@ -149,6 +151,7 @@ export class Supervisor {
     const options = {
       guest,
       service: this.#service,
+      replays: this.#replays,
       credit: new Credit(max_calls, max_call_bytes),
       stats,
       meter: rate?.meter,

@@ -27,6 +27,8 @@ export const Verb = {
 
 const LAST_VERB = 10
 
+export const REQUEST_ID_BYTES = 16
+
 const Key = {
   VERB: 0,
   WORKER: 1,
@@ -38,6 +40,7 @@ const Key = {
   PRIORITY: 7,
   ATTEMPTS: 8,
   AT_MOST_ONCE: 9,
+  REQUEST_ID: 10,
   JOB_ID: 64,
   ATTEMPT: 65,
 } as const
@@ -57,6 +60,8 @@ export interface Envelope {
   /** Highest number of starts of a job; 0 for the server's default. */
   attempts: number
   atMostOnce: boolean
+  /** 16 bytes, as latin1, of a call that may come again; '' for none. */
+  requestId: string
   /** Of a queued job; between supervisor and host only. 0 for none. */
   jobId: number
   attempt: number
@@ -77,6 +82,7 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
     priority: 0,
     attempts: 0,
     atMostOnce: false,
+    requestId: '',
     jobId: 0,
     attempt: 0,
     payloadAt: 0,
@@ -85,7 +91,7 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
 
 /** More bytes than the envelope can take: three per UTF-16 unit, and room for keys and numbers. */
 export function envelopeBound(e: Envelope): number {
-  return 96 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length)
+  return 120 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length)
 }
 
 /** Writes the envelope at `at`, where `envelopeBound` bytes are free, and returns the offset after it. */
@@ -138,6 +144,12 @@ export function writeEnvelope(to: Buffer, at: number, e: Envelope): number {
     fields++
     to[pos++] = Key.AT_MOST_ONCE
     to[pos++] = 0xf5
+  }
+  if (e.requestId !== '') {
+    fields++
+    to[pos++] = Key.REQUEST_ID
+    to[pos++] = 0x40 | REQUEST_ID_BYTES
+    pos += to.write(e.requestId, pos, REQUEST_ID_BYTES, 'latin1')
   }
   if (e.jobId !== 0) {
     fields += 2
@@ -198,6 +210,9 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
       case Key.AT_MOST_ONCE:
         e.atMostOnce = readBoolean(bytes, end, 'at most once')
         break
+      case Key.REQUEST_ID:
+        e.requestId = readRequestId(bytes, end)
+        break
       case Key.JOB_ID:
         e.jobId = readNumber(bytes, end, 'job id')
         break
@@ -255,6 +270,16 @@ function readBoolean(bytes: Buffer, end: number, field: string): boolean {
   const byte = cursor < end ? bytes[cursor++]! : 0
   if (byte !== 0xf4 && byte !== 0xf5) throw wrong(`${field} is neither true nor false`)
   return byte === 0xf5
+}
+
+function readRequestId(bytes: Buffer, end: number): string {
+  const to = cursor + 1 + REQUEST_ID_BYTES
+  if (to > end || bytes[cursor] !== (0x40 | REQUEST_ID_BYTES)) {
+    throw wrong(`the request id is not a byte string of ${REQUEST_ID_BYTES}`)
+  }
+  const id = bytes.toString('latin1', cursor + 1, to)
+  cursor = to
+  return id
 }
 
 /** `expected` is returned when the text is the same and ASCII. */

@@ -97,6 +97,7 @@ const UNSET: Record<string, unknown> = {
   priority: 0,
   attempts: 0,
   atMostOnce: false,
+  requestId: '',
   jobId: 0,
   attempt: 0,
 }

@@ -1,8 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MetaWorker } from 'offstage'
 
+let touched = 0
+
+class Base extends MetaWorker {
+  inherited() {
+    touched++
+  }
+}
+
 /** Many turns beside each other, and a memory of how many there were. */
-export default class BusyWorker extends MetaWorker {
+export default class BusyWorker extends Base {
   static override workerName = 'busy_worker'
   static override concurrency = 10_000
   static override mailboxLimit = 100_000
@@ -10,6 +18,38 @@ export default class BusyWorker extends MetaWorker {
   #running = 0
   #most = 0
   #release: (() => void)[] = []
+
+  field = () => {
+    touched++
+  }
+
+  get accessor() {
+    touched++
+    return () => touched++
+  }
+
+  _hidden() {
+    touched++
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: that it is refused is what is tested
+  then() {
+    touched++
+  }
+
+  override toString() {
+    touched++
+    return ''
+  }
+
+  toJSON() {
+    touched++
+  }
+
+  /** How often something ran that clients may not call. */
+  touched() {
+    return touched
+  }
 
   echo(arg: unknown) {
     return arg
