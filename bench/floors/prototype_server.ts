@@ -3,18 +3,48 @@
  * hands a turn's messages to a thread; the thread takes all that wait for it, appends them in one write,
  * calls fdatasync, and only then are they answered. No queue, no keys, no checksums.
  *
- * A message is `[n, job]` or `[n, [job, job…]]`, its answer `[n, how many jobs]`. Arguments: the file to write.
+ * A message is `[n, job]` or `[n, [job, job…]]`, its answer `[n, how many jobs]`. Arguments: the file to write, and
+ * `inline` to write and sync in the main thread: no hop, but nothing else can happen meanwhile. With one in flight that is
+ * the most that any server can give.
  */
 import fs from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { isMainThread, parentPort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads'
 import { cbor, eachFrame, Reassembly, TurnBatch } from './frames.js'
 
-if (isMainThread) serve(process.argv[2]!)
+if (isMainThread) serve(process.argv[2]!, process.argv[3] === 'inline')
 else append(workerData as string)
 
-function serve(file: string): void {
-  const disk = new Worker(new URL(import.meta.url), { workerData: file })
+/** What takes a turn's messages and tells how many turns are on disk. */
+interface Disk {
+  append(batch: Uint8Array): void
+  onSynced(heard: (turns: number) => void): void
+}
+
+function threadDisk(file: string): Disk {
+  const thread = new Worker(new URL(import.meta.url), { workerData: file })
+  return {
+    append: (batch) => thread.postMessage(batch, [batch.buffer as ArrayBuffer]),
+    onSynced: (heard) => thread.on('message', heard),
+  }
+}
+
+function inlineDisk(file: string): Disk {
+  const fd = fs.openSync(file, 'wx')
+  let tell: (turns: number) => void
+  return {
+    append(batch) {
+      writeSynced(fd, batch, file)
+      tell(1)
+    },
+    onSynced(heard) {
+      tell = heard
+    },
+  }
+}
+
+function serve(file: string, inline: boolean): void {
+  const disk = inline ? inlineDisk(file) : threadDisk(file)
   const server = net.createServer({ noDelay: true }, (socket) => {
     const stream = new Reassembly()
     const answers = new TurnBatch((batch) => socket.write(batch))
@@ -25,7 +55,7 @@ function serve(file: string): void {
     const toDisk = new TurnBatch((batch) => {
       unsynced.push(turn)
       turn = []
-      disk.postMessage(batch, [batch.buffer as ArrayBuffer])
+      disk.append(batch)
     })
     const decode = (bytes: Buffer, start: number, end: number): void => {
       const [n, message] = cbor.decode(bytes.subarray(start, end)) as [number, unknown]
@@ -37,7 +67,7 @@ function serve(file: string): void {
       if (end > 0) toDisk.addFramed(bytes, 0, end)
       stream.keep(bytes, end)
     })
-    disk.on('message', (turns: number) => {
+    disk.onSynced((turns) => {
       for (const synced of unsynced.splice(0, turns)) for (const answer of synced) answers.add(answer)
     })
     socket.on('error', () => socket.destroy())
@@ -57,8 +87,12 @@ function append(file: string): void {
       batches.push(more.message as Uint8Array)
     }
     const bytes = batches.length === 1 ? first : Buffer.concat(batches)
-    if (fs.writeSync(fd, bytes) !== bytes.length) throw new Error(`${file}: a short write`)
-    fs.fdatasyncSync(fd)
+    writeSynced(fd, bytes, file)
     parentPort!.postMessage(batches.length)
   })
+}
+
+function writeSynced(fd: number, bytes: Uint8Array, file: string): void {
+  if (fs.writeSync(fd, bytes) !== bytes.length) throw new Error(`${file}: a short write`)
+  fs.fdatasyncSync(fd)
 }

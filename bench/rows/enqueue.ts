@@ -13,11 +13,13 @@ export async function enqueueRows({ folder, plan, selected }: Context): Promise<
 
   const ours = await OffstageEnqueuer.start(`${folder}/enqueue`)
   const prototype = await PrototypeEnqueuer.start(`${folder}/prototype`)
+  const hopless = await PrototypeEnqueuer.start(`${folder}/hopless`, true)
   const loop = fdatasyncLoop(`${folder}/fdatasync`)
 
   const results: Result[] = []
   for (const lanes of lanesSelected) {
-    const contenders = [singly(ours, lanes), ...(lanes === 1 ? [loop] : []), singly(prototype, lanes)]
+    const alone = lanes === 1 ? [loop, singly(hopless, lanes)] : []
+    const contenders = [singly(ours, lanes), ...alone, singly(prototype, lanes)]
     results.push(compare(inFlightRow(lanes), '/s', 'rate', await alternate(contenders, plan)))
   }
   if (selected(BULK_ROW)) {
@@ -26,6 +28,7 @@ export async function enqueueRows({ folder, plan, selected }: Context): Promise<
 
   loop.close()
   await prototype.close()
+  await hopless.close()
   await ours.close()
   return results
 }

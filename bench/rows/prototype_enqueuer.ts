@@ -9,22 +9,25 @@ import { BULK, type Enqueuer } from './enqueuer.js'
 import { expectOnDisk } from './journal.js'
 
 export class PrototypeEnqueuer implements Enqueuer {
-  readonly name = 'bare prototype'
+  readonly name: string
   readonly bulkInFlight = 2
   readonly #file: string
   readonly #server: ServerProcess
   readonly #client: FloorClient
   #enqueued = 0
 
-  private constructor(file: string, server: ServerProcess, client: FloorClient) {
+  private constructor(name: string, file: string, server: ServerProcess, client: FloorClient) {
+    this.name = name
     this.#file = file
     this.#server = server
     this.#client = client
   }
 
-  static async start(file: string): Promise<PrototypeEnqueuer> {
-    const server = await startFloor('prototype_server.js', file)
-    return new PrototypeEnqueuer(file, server, await FloorClient.connect(server.port))
+  /** `inline`: one that syncs in its event loop. */
+  static async start(file: string, inline = false): Promise<PrototypeEnqueuer> {
+    const server = await startFloor('prototype_server.js', file, ...(inline ? ['inline'] : []))
+    const name = inline ? 'prototype without a hop' : 'bare prototype'
+    return new PrototypeEnqueuer(name, file, server, await FloorClient.connect(server.port))
   }
 
   async enqueue(): Promise<void> {
