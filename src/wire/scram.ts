@@ -106,10 +106,12 @@ export class Credentials {
 export class ScramClient {
   readonly #credentials: Credentials
   readonly #binding: Binding
-  readonly #nonce = randomBytes(NONCE_BYTES).toString('base64')
+  readonly #nonce: string
   #serverSignature: Buffer | undefined
 
-  constructor(credentials: Credentials, binding: Binding) {
+  /** `nonce` is fresh for each attempt; only examples have one of their own. */
+  constructor(credentials: Credentials, binding: Binding, nonce = randomBytes(NONCE_BYTES).toString('base64')) {
+    this.#nonce = nonce
     this.#credentials = credentials
     this.#binding = binding
   }
