@@ -140,21 +140,24 @@ t.test('a thread that is blocked beyond the deadline of a waiting call does not 
   t.same(await r.call('notes'), [], 'and it never ran')
 })
 
-t.test('a full mailbox refuses, and takes again when there is room', async (t) => {
-  const r = await rig(t, SOURCE, { overrides: { mailboxLimit: 3 } })
-  const running = r.cancelable('patient', { arg: 1 })
-  const waiting = r.cancelable('note', { arg: 1 })
-  const third = r.call('note', { arg: 2 })
-  await t.rejects(r.call('note'), { code: 'OVERLOADED', retryable: true, executed: 'no', message: /full/ })
-  t.equal(r.actor.room, 0)
-  waiting.cancel()
-  await t.rejects(waiting.outcome, { code: 'CANCELLED' })
-  const fourth = r.call('note', { arg: 4 })
-  await until(r, 'cache in')
-  running.cancel()
-  await Promise.all([running.outcome, third, fourth])
-  t.same(await r.call('notes'), ['Cancelled', 2, 4])
-})
+for (const host of ['thread', 'process', 'inline'] as const) {
+  t.test(`a full mailbox refuses, and takes again when there is room, host ${host}`, async (t) => {
+    const r = await rig(t, SOURCE, { overrides: { host, mailboxLimit: 3 } })
+    const running = r.cancelable('patient', { arg: 1 })
+    const waiting = r.cancelable('note', { arg: 1 })
+    const third = r.call('note', { arg: 2 })
+    await t.rejects(r.call('note'), { code: 'OVERLOADED', retryable: true, executed: 'no', message: /full/ })
+    t.equal(r.actor.room, 0)
+    t.equal(r.actor.info().refused, 1)
+    waiting.cancel()
+    await t.rejects(waiting.outcome, { code: 'CANCELLED' })
+    const fourth = r.call('note', { arg: 4 })
+    await until(r, 'cache in')
+    running.cancel()
+    await Promise.all([running.outcome, third, fourth])
+    t.same(await r.call('notes'), ['Cancelled', 2, 4])
+  })
+}
 
 t.test('room follows the time that turns take', async (t) => {
   const r = await rig(t, SOURCE, { overrides: { concurrency: 2 } })

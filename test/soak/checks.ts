@@ -14,7 +14,7 @@ export interface Check {
   readonly speed?: true
 }
 
-export function checks({ calls, jobs, crashes, notRunning, delays, memory }: SoakResult): Check[] {
+export function checks({ calls, jobs, crashes, notRunning, delays, idle, memory }: SoakResult): Check[] {
   const rejected = Object.entries(calls.rejected).map(([code, count]) => `${count} ${code}`)
   const grown = memory.end - memory.quarter
   return [
@@ -43,7 +43,9 @@ export function checks({ calls, jobs, crashes, notRunning, delays, memory }: Soa
     },
     {
       what: `the server's event loop is less than ${LATEST} ms late, 99 times of 100`,
-      found: `p99 ${delays.p99.toFixed(1)} ms, at most ${delays.max.toFixed(1)} ms`,
+      found:
+        `p99 ${delays.p99.toFixed(1)} ms, at most ${delays.max.toFixed(1)} ms; ` +
+        `a process without work beside it ${idle.p99.toFixed(1)} ms, ${idle.max.toFixed(1)} ms`,
       ok: delays.p99 < LATEST,
       speed: true,
     },

@@ -3,13 +3,11 @@
  * answers questions over the channel to its parent. Arguments: folder of the workers, folder of the data,
  * configuration file.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startSupervisor } from 'offstage/supervisor'
+import { takeDelays } from './loop.js'
 import type { Answers, Question } from './soak.js'
 
-/** ms between two looks at the clock; what is above it is the delay. */
-const STEP = 1
 const COLLECTIONS = 5
 
 const [workers, data, config] = process.argv.slice(2)
@@ -20,8 +18,6 @@ const supervisor = await startSupervisor({
   port: 0,
   log_level: 'silent',
 })
-const delays = monitorEventLoopDelay({ resolution: STEP })
-delays.enable()
 let crashes = 0
 supervisor.events.subscribe(({ type }) => {
   if (type === 'crashed') crashes++
@@ -34,11 +30,8 @@ process.send!(supervisor.address)
 
 async function answer(question: Question): Promise<Answers[Question]> {
   switch (question) {
-    case 'delays': {
-      const measured = { p99: toMs(delays.percentile(99)), max: toMs(delays.max) }
-      delays.reset()
-      return measured
-    }
+    case 'delays':
+      return takeDelays()
     case 'crashes':
       return crashes
     case 'memory':
@@ -51,8 +44,4 @@ async function answer(question: Question): Promise<Answers[Question]> {
       await supervisor.stop()
       return true
   }
-}
-
-function toMs(nanoseconds: number): number {
-  return Math.max(0, nanoseconds / 1e6 - STEP)
 }

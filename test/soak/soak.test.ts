@@ -24,6 +24,7 @@ t.test('and each of these would be noticed', async (t) => {
     crashes: 1,
     notRunning: [],
     delays: { p99: 1, max: 9 },
+    idle: { p99: 1, max: 9 },
     memory: { quarter: 100, end: 110 },
   }
   const failed = (change: Partial<SoakResult>) => checks({ ...good, ...change }).flatMap(({ ok }, i) => (ok ? [] : [i]))

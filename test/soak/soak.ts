@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { MiddleMan } from 'offstage/middleman'
 import { openJournal } from '#offstage/persistence/journal/open.js'
 import { SoakLoad } from './load.js'
+import type { Delays } from './loop.js'
 
 const WORKERS = 20
 
@@ -25,7 +26,7 @@ export interface SoakOptions {
 
 export interface Answers {
   /** Of the event loop, in ms, since the last time this was asked. */
-  delays: { readonly p99: number; readonly max: number }
+  delays: Delays
   /** Of workers, so far. */
   crashes: number
   /** Bytes, after garbage collections. */
@@ -52,7 +53,9 @@ export interface SoakResult {
   readonly crashes: number
   /** Names of workers that do not run in the end. */
   readonly notRunning: readonly string[]
-  readonly delays: Answers['delays']
+  readonly delays: Delays
+  /** Of a process that had nothing to do in the same time. */
+  readonly idle: Delays
   /** MiB of the server's process: after a quarter of the time, and at the end. */
   readonly memory: { readonly quarter: number; readonly end: number }
 }
@@ -62,12 +65,15 @@ export async function soak({ folder, seconds, rate }: SoakOptions): Promise<Soak
   const server = await SoakServer.start(files)
   const middleMan = await MiddleMan.connect({ client: server.address })
   const load = new SoakLoad(middleMan, workerNames(), rate)
-  await server.ask('delays')
+  const idle = fork(new URL('./idle.js', import.meta.url))
+  await next(idle)
+  await Promise.all([server.ask('delays'), ask(idle, 'delays')])
   await load.run(seconds / 4)
   await allRun(middleMan)
   const quarter = await server.ask('memory')
   await load.run((seconds * 3) / 4)
-  const delays = await server.ask('delays')
+  const [delays, idleDelays] = await Promise.all([server.ask('delays'), ask(idle, 'delays')])
+  idle.disconnect()
   const open = await load.settled()
   const notRunning = await allRun(middleMan)
   const end = await server.ask('memory')
@@ -81,6 +87,7 @@ export async function soak({ folder, seconds, rate }: SoakOptions): Promise<Soak
     crashes,
     notRunning,
     delays,
+    idle: idleDelays,
     memory: { quarter: quarter / 1024 ** 2, end: end / 1024 ** 2 },
   }
 }
@@ -172,9 +179,7 @@ class SoakServer {
   }
 
   ask<Q extends Question>(question: Q): Promise<Answers[Q]> {
-    const answer = next<Answers[Q]>(this.child)
-    this.child.send(question)
-    return answer
+    return ask(this.child, question)
   }
 
   async stop(): Promise<void> {
@@ -183,6 +188,12 @@ class SoakServer {
     this.child.disconnect()
     await exit
   }
+}
+
+function ask<Q extends Question>(child: ChildProcess, question: Q): Promise<Answers[Q]> {
+  const answer = next<Answers[Q]>(child)
+  child.send(question)
+  return answer
 }
 
 async function next<T>(child: ChildProcess): Promise<T> {
