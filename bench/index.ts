@@ -17,6 +17,7 @@ import { enqueueRows } from './rows/enqueue.js'
 import { memoryRows } from './rows/memory.js'
 import { processCallRows } from './rows/process_calls.js'
 import { restartRows } from './rows/restart.js'
+import { wireRows } from './rows/wire.js'
 import { OPTIONS, openRun } from './run.js'
 
 const FULL: Plan = { warmUpMs: 1500, roundMs: 700, rounds: 7 }
@@ -27,6 +28,6 @@ process.once('SIGINT', () => process.exit(130))
 
 const run = openRun(values, values.quick ? QUICK : FULL)
 const results: Result[] = []
-for (const group of [enqueueRows, drainRows, callRows, processCallRows, memoryRows, restartRows])
+for (const group of [enqueueRows, drainRows, callRows, processCallRows, memoryRows, restartRows, wireRows])
   results.push(...(await group(run.context)))
 run.finish(results)

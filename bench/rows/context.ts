@@ -27,12 +27,16 @@ interface OffstageOptions {
   /** Folder of its workers. */
   readonly workers?: string
   readonly env?: Readonly<Record<string, string>>
+  readonly args?: readonly string[]
 }
 
 /** A server of ours in a process of its own, with its journal in `data`. */
-export function startOffstage(data: string, { workers = WORKERS, env }: OffstageOptions = {}): Promise<ServerProcess> {
+export function startOffstage(
+  data: string,
+  { workers = WORKERS, env, args = [] }: OffstageOptions = {},
+): Promise<ServerProcess> {
   mkdirSync(data, { recursive: true })
-  return startServer(PROGRAM, ['--workers', workers, '--port', '0', '--data', data], env)
+  return startServer(PROGRAM, ['--workers', workers, '--port', '0', '--data', data, ...args], env)
 }
 
 /** Starts a floor's server, by its file in `bench/floors/`. */
