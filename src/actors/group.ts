@@ -56,8 +56,8 @@ export class Group {
   #failures: Failures = NO_FAILURES
   /** When all of them last ran; 0 before. */
   #runningSince = 0
-  /** The first member that is to be started again; beyond the last when none is. */
-  #from: number
+  /** The first member that is to be started; beyond the last when all run. */
+  #from = 0
   /** Counts what is being done with the members, so that what has been overtaken stops. */
   #round = 0
   #timer: Cancelable | undefined
@@ -67,14 +67,13 @@ export class Group {
     this.#options = options
     this.plan = options.plan
     this.#clock = options.clock ?? systemClock
-    const { maxRestarts, restartPeriod, workers } = options.plan
+    const { maxRestarts, restartPeriod } = options.plan
     this.#intensity = { maxRestarts, restartPeriod: restartPeriod * 1_000 }
-    this.#from = workers.length
   }
 
   /** Resolves when all run, or when one has failed and the group goes on as after any failure. */
   start(): Promise<void> {
-    return this.#startFrom(0, ++this.#round)
+    return this.#startRest(++this.#round)
   }
 
   /** Stops one after another, in reverse; they share the `deadline`, in milliseconds. */
@@ -95,7 +94,6 @@ export class Group {
     const why = `${worker} of its group ${plan.name} failed: ${reason}`
     this.#timer?.cancel()
     if (exhausted(this.#failures, at, this.#intensity)) {
-      this.#from = plan.workers.length
       for (const member of this.#members(0).reverse()) member.giveUp(why)
       return
     }
@@ -107,25 +105,23 @@ export class Group {
   }
 
   async #restart(round: number, why: string): Promise<void> {
-    const from = this.#from
-    for (const member of this.#members(from).reverse()) {
+    for (const member of this.#members(this.#from).reverse()) {
       await member.hold(why)
       if (round !== this.#round) return
     }
     const { pause } = this.#failures
-    for (const member of this.#members(from)) member.backOff(pause)
-    this.#timer = this.#clock.after(pause, () => void this.#startFrom(from, round))
+    for (const member of this.#members(this.#from)) member.backOff(pause)
+    this.#timer = this.#clock.after(pause, () => void this.#startRest(round))
   }
 
-  async #startFrom(from: number, round: number): Promise<void> {
-    for (const worker of this.plan.workers.slice(from)) {
+  async #startRest(round: number): Promise<void> {
+    for (const worker of this.plan.workers.slice(this.#from)) {
       const member = this.#options.find(worker)
-      if (!member?.waits) continue
       // One that fails has begun another round; one that is stopped meanwhile is left out.
-      await member.start('supervised').catch(() => undefined)
+      if (member?.waits) await member.start('supervised').catch(() => undefined)
       if (round !== this.#round) return
+      this.#from++
     }
-    this.#from = this.plan.workers.length
     this.#runningSince = this.#clock.now()
   }
 

@@ -1,13 +1,17 @@
 /** Groups of workers that stand and fall together, in real threads and processes. */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { Group, type GroupPlan, type Strategy } from '#offstage/actors/group.js'
+import { Group, type GroupPlan, type Member, type Strategy } from '#offstage/actors/group.js'
 import { type WorkerEvent, WorkerEvents } from '#offstage/actors/worker-events.js'
 import { impatient, Rig, SEPARATE_HOSTS, workerSource } from './support.js'
 
 const BODY = `
-  create() { if (existsSync(this._file('broken'))) throw new Error('no create') }
+  async create() {
+    // The first takes longest, so that the order of the others' start is not what it happens to be.
+    if (this.workerName === 'a') await new Promise((done) => setTimeout(done, 30))
+    if (existsSync(this._file('broken'))) throw new Error('no create')
+  }
   die() { process.exit(3) }
   hang() { this.cache.set('hangs', true); return new Promise(() => undefined) }
   async waitForFile() { while (!existsSync(this._file('open'))) await new Promise((done) => setTimeout(done, 5)) }
@@ -62,6 +66,7 @@ async function setUp(t: Test, host: string, strategy: Strategy, { statics = {}, 
   const states = () => Object.fromEntries(names.map((name) => [name, rigs[name]!.actor.info().state.split('.')[0]]))
   const restarts = () => names.map((name) => rigs[name]!.actor.info().restarts)
   const openFor = (name: string) => writeFileSync(join(dir, `${name}.open`), '')
+  const mendCreate = (name: string) => rmSync(join(dir, `${name}.broken`))
   const breakCreate = (name: string) => writeFileSync(join(dir, `${name}.broken`), '')
   /** What has been seen since the last time. */
   const take = () => seen.splice(0)
@@ -76,6 +81,7 @@ async function setUp(t: Test, host: string, strategy: Strategy, { statics = {}, 
     restarts,
     pauses,
     breakCreate,
+    mendCreate,
     openFor,
   }
 }
@@ -131,6 +137,19 @@ async function groups(t: Test, host: string) {
     t.equal(a, 0)
     t.equal(b, 1)
     t.ok(rest.slice(0, 2).every((count) => count >= 1))
+  })
+
+  t.test('one that fails when it is started again takes nobody with it that runs again in front of it', async (t) => {
+    const { rigs, until, seen, take, breakCreate, mendCreate } = await running(t, host, 'rest-for-one')
+    breakCreate('c')
+    await t.rejects(rigs.b.call('die'), { code: 'WORKER_CRASHED' })
+    await until(() => seen.includes('c crashed'))
+    mendCreate('c')
+    await until(() => seen.includes('d restarted'))
+    t.same(
+      take().filter((what) => !what.includes('backingOff')),
+      ['b crashed', 'd halted', 'c halted', 'b restarted', 'c crashed', 'c restarted', 'd restarted'],
+    )
   })
 
   t.test('members that are ended for another keep what waits and lose what runs', async (t) => {
@@ -233,3 +252,60 @@ async function groups(t: Test, host: string) {
     )
   })
 }
+
+t.test('who fails while others are still being ended does not shorten what is started again', async (t) => {
+  const plan: GroupPlan = {
+    name: 'g',
+    strategy: 'rest-for-one',
+    workers: ['a', 'b', 'c', 'd'],
+    maxRestarts: 5,
+    restartPeriod: 60,
+  }
+  const seen: string[] = []
+  const waiting = new Set<string>()
+  let endD: () => void = () => {}
+  const gone = new Promise<void>((resolve) => {
+    endD = resolve
+  })
+  const member = (name: string): Member => ({
+    alive: true,
+    get waits() {
+      return waiting.has(name)
+    },
+    async hold() {
+      if (waiting.has(name)) return
+      waiting.add(name)
+      seen.push(`${name} held`)
+      if (name === 'd') await gone
+    },
+    async start() {
+      waiting.delete(name)
+      seen.push(`${name} started`)
+    },
+    backOff() {},
+    giveUp() {},
+    async stop() {},
+  })
+  const members = new Map(plan.workers.map((name) => [name, member(name)]))
+  const timers: (() => void)[] = []
+  const clock = {
+    now: () => 1,
+    after(_ms: number, fn: () => void) {
+      timers.push(fn)
+      return { cancel: () => void timers.splice(timers.indexOf(fn), 1) }
+    },
+  }
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const group = new Group({ plan, find: (name) => members.get(name), clock })
+  await group.start()
+  for (const name of ['b', 'c']) {
+    waiting.add(name)
+    group.failed(name, 'why')
+  }
+  endD()
+  await turn()
+  t.equal(timers.length, 1, 'the first round has been overtaken')
+  timers[0]!()
+  await turn()
+  t.same(seen, ['d held', 'b started', 'c started', 'd started'])
+})

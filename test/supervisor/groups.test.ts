@@ -50,7 +50,10 @@ async function started(t: Test, files: Record<string, string>, yaml: string) {
 
 t.test('members of a group start in the order of the group, and stop in reverse', async (t) => {
   const names = ['cellar', 'attic', 'base']
-  const files = Object.fromEntries([...names, 'single'].map((name) => [`${name}.mjs`, worker(name)]))
+  const slow = 'create() { return new Promise((done) => setTimeout(done, 30)) }'
+  const files = Object.fromEntries(
+    [...names, 'single'].map((name) => [`${name}.mjs`, worker(name, name === 'cellar' ? slow : '')]),
+  )
   const yaml = `groups: { house: { strategy: rest-for-one, workers: [${names}] } }`
   const { server, middleMan, order } = await started(t, files, yaml)
   t.same(order('started', names), names)
