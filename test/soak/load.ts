@@ -11,9 +11,10 @@ const PATIENCE = 60_000
 /** ms between two bursts. */
 const TICK = 20
 
-/** Of all that is sent: enqueues, deaths by a call; the rest are calls that go well. */
+/** One in so many calls is a death, each kind in its turn: so a short soak has some, too. */
+const DEATH_EVERY = 80
+/** Of all that is sent; the rest are calls that go well. */
 const ENQUEUES = 0.2
-const DEATH_RATE = 0.012
 /** Of the jobs: those that kill their worker at first, and those that do so always. */
 const SICK = 0.03
 const POISONOUS = 0.005
@@ -75,8 +76,11 @@ export class SoakLoad {
     const name = pick(this.#workers)
     const worker = this.#middleMan.worker<SoakWorker>(name)
     const chance = Math.random()
-    if (chance < DEATH_RATE) return worker.die({ arg: pick(DEATHS), timeout: TIMEOUT })
-    if (chance < DEATH_RATE + ENQUEUES) return this.#enqueue(name)
+    if (this.#sent % DEATH_EVERY === DEATH_EVERY - 1) {
+      const how = DEATHS[Math.floor(this.#sent / DEATH_EVERY) % DEATHS.length]!
+      return worker.die({ arg: how, timeout: TIMEOUT })
+    }
+    if (chance < ENQUEUES) return this.#enqueue(name)
     if (chance < 0.5) return worker.pause({ arg: Math.random() * 20, timeout: TIMEOUT })
     return worker.echo({ arg: this.#sent, timeout: TIMEOUT })
   }
