@@ -245,7 +245,8 @@ async function crashes(t: Test, host: 'thread' | 'process') {
   })
 
   t.test('stop while the worker waits to be started again ends it there', async (t) => {
-    const r = await rig(t, source('die() { process.exit(1) }\nnext() {}'))
+    const clock = { now: () => performance.now(), after: () => ({ cancel() {} }) }
+    const r = await rig(t, source('die() { process.exit(1) }\nnext() {}'), { clock })
     const dead = r.call('die')
     const next = r.call('next')
     await t.rejects(dead)
