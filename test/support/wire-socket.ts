@@ -23,7 +23,8 @@ export class WireSocket {
   #over = false
   readonly #watchers = new Set<() => void>()
 
-  constructor(socket: Socket) {
+  /** `skip`: bytes that come before the first frame, as the preamble does at a server's end. */
+  constructor(socket: Socket, skip = 0) {
     this.socket = socket
     const reader = new FrameReader({ maxBody: 16 << 20 }, (type, flags, corr, bytes, start, end) => {
       const seen = { type, flags, corr, body: Buffer.from(bytes.subarray(start, end)) }
@@ -31,7 +32,12 @@ export class WireSocket {
       this.onFrame(seen)
       this.#look()
     })
-    socket.on('data', (chunk: Buffer) => reader.push(chunk))
+    let before = skip
+    socket.on('data', (chunk: Buffer) => {
+      const from = Math.min(before, chunk.length)
+      before -= from
+      reader.push(chunk.subarray(from))
+    })
     socket.on('error', () => undefined) // a reset is an end like any other here
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {

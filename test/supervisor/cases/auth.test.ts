@@ -1,9 +1,12 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
 import { decodeValue, encodeValue } from '#offstage/wire/codec.js'
+import { EMPTY_MAP } from '#offstage/wire/connection.js'
 import { FrameType } from '#offstage/wire/frame.js'
-import { writePreamble } from '#offstage/wire/handshake.js'
+import { PREAMBLE_BYTES, writeHello, writePreamble } from '#offstage/wire/handshake.js'
 import { Binding, Credentials, makeVerifier, SCRAM, ScramClient } from '#offstage/wire/scram.js'
 import { ScriptedServer } from '../../middleman/scripted-server.js'
 import { WireSocket } from '../../support/wire-socket.js'
@@ -177,6 +180,32 @@ t.test('a server that does not prove who it is gets no call', async (t) => {
   await scram.final(`r=${nonce}x,s=${Buffer.alloc(16).toString('base64')},i=4096`)
   t.throws(() => scram.verify(`v=${Buffer.alloc(32).toString('base64')}`), { message: /could not prove/ })
   t.throws(() => scram.verify(undefined), { message: /could not prove/ })
+})
+
+t.test('a server that asks, and does not know the user, gets no call', async (t) => {
+  for (const last of [EMPTY_MAP, encodeValue({ data: `v=${Buffer.alloc(32).toString('base64')}` })]) {
+    const seen: number[] = []
+    const impostor = createServer((socket) => {
+      socket.on('error', () => undefined) // the client hangs up
+      const wire = new WireSocket(socket, PREAMBLE_BYTES)
+      const limits = { maxBody: 4096, maxCalls: 1, maxCallBytes: 4096 }
+      const hello = { version: 1, server: 's', nonce: Buffer.alloc(32), auth: [SCRAM], limits, capabilities: [] }
+      wire.send(FrameType.HELLO, 0, writeHello(hello))
+      wire.onFrame = ({ type, body }) => {
+        seen.push(type)
+        const { data } = decodeValue(body) as { data: string }
+        const nonce = /^p=.*,r=(.*)$/.exec(data)?.[1]
+        const salt = Buffer.alloc(16).toString('base64')
+        if (nonce === undefined) wire.send(FrameType.READY, 0, last)
+        else wire.send(FrameType.AUTH, 0, encodeValue({ data: `r=${nonce}more,s=${salt},i=4096` }))
+      }
+    }).listen(0, '127.0.0.1')
+    t.teardown(() => impostor.close())
+    await once(impostor, 'listening')
+    const client = `127.0.0.1:${(impostor.address() as AddressInfo).port}`
+    await t.rejects(MiddleMan.connect({ client, ...WEB }), { code: 'AUTH_FAILED', message: /could not prove/ })
+    t.same(seen, [FrameType.AUTH, FrameType.AUTH])
+  }
 })
 
 t.test('access rules: a call needs one that allows it and none that denies it', async (t) => {
