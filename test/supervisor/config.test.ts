@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { settingsOf } from '#offstage/actors/settings.js'
 import { ConfigurationError } from '#offstage/errors.js'
 import { type Config, loadConfig } from '#offstage/supervisor/config.js'
 import { environmentVariable, SETTING_NAMES, SETTINGS } from '#offstage/supervisor/settings.js'
@@ -79,12 +80,21 @@ t.test('every setting can be given as an environment variable', async (t) => {
   t.throws(() => loadConfig({ cwd, env: { OFFSTAGE_PORT: 'many' } }), { message: /OFFSTAGE_PORT.*"many".*a number/ })
 })
 
-t.test('the README lists every setting with its default', async (t) => {
-  const readme = readFileSync('README.md', 'utf8')
-  for (const name of SETTING_NAMES) {
-    const line = readme.split('\n').find((row) => row.startsWith(`| \`${name}\` |`))
+t.test('docs/CONFIGURATION.md lists every setting with its default, of the supervisor and of workers', async (t) => {
+  const rows = readFileSync('docs/CONFIGURATION.md', 'utf8').split('\n')
+  const check = (name: string, fallback: string) => {
+    const line = rows.find((row) => row.startsWith(`| \`${name}\` |`))
     t.ok(line, `a row for ${name}`)
-    t.match(line, `\`${String(SETTINGS[name].fallback)}\``, `the default of ${name}`)
+    t.match(line, `\`${fallback}\``, `the default of ${name}`)
+  }
+  for (const name of SETTING_NAMES) check(name, String(SETTINGS[name].fallback))
+  const { workerName: _, ...defaults } = settingsOf({}, {}, 'a_worker')
+  for (const [name, fallback] of Object.entries(defaults)) {
+    const text = typeof fallback === 'string' ? fallback : JSON.stringify(fallback)
+    check(
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      text,
+    )
   }
 })
 
