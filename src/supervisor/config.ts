@@ -10,8 +10,11 @@ import type { GroupPlan } from '../actors/group.js'
 import { ConfigurationError } from '../errors.js'
 import { type AccessRules, accessSchema } from './access.js'
 import { describe, type Environment, findConfigFile, readConfigFile } from './config-file.js'
-import { type Cron, parseCron } from './cron.js'
 import { groupsSchema, readGroups } from './group-config.js'
+import { parseCron } from './schedule/cron.js'
+import { next } from './schedule/next.js'
+import type { Times } from './schedule/timer.js'
+import { zoneOf } from './schedule/zone.js'
 import { environmentVariable, SETTING_NAMES, SETTINGS, type SettingName, type Settings } from './settings.js'
 import { Users } from './users.js'
 import { overridesSchema, type WorkerOverrides } from './worker-overrides.js'
@@ -19,10 +22,8 @@ import { overridesSchema, type WorkerOverrides } from './worker-overrides.js'
 export interface Schedule {
   readonly worker: string
   readonly method: string
-  readonly cron: Cron
+  readonly times: Times
   readonly data: unknown
-  /** IANA name; undefined means the machine's own time zone. */
-  readonly timezone: string | undefined
 }
 
 export interface Config extends Settings {
@@ -145,25 +146,11 @@ function readSchedules(
       if (line === undefined || (entry.trigger_args !== undefined && entry.cron !== undefined)) {
         throw new ConfigurationError(`${where} needs one cron line, as "trigger_args" or as "cron"`)
       }
-      return {
-        worker,
-        method,
-        cron: parseCron(line, where),
-        data: entry.data,
-        timezone: checkTimezone(entry.timezone, where),
-      }
+      const cron = parseCron(line, where)
+      const zone = zoneOf(entry.timezone, where)
+      return { worker, method, times: (after: number) => next(cron, zone, after), data: entry.data }
     }),
   )
-}
-
-function checkTimezone(zone: string | undefined, where: string): string | undefined {
-  if (zone === undefined) return undefined
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone })
-    return zone
-  } catch (cause) {
-    throw new ConfigurationError(`${where}: "${zone}" is no time zone; write a name such as Europe/London`, { cause })
-  }
 }
 
 function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {

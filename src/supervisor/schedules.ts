@@ -8,37 +8,35 @@ import { encodeValue } from '../wire/codec.js'
 import { envelope, envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { decodeFailure } from '../wire/failure.js'
 import type { Schedule } from './config.js'
-import { CronTimer } from './cron-timer.js'
 import { asOffstageError } from './enqueuer.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
+import { ScheduleTimer } from './schedule/timer.js'
 
 interface Entry {
   readonly schedule: Schedule
   readonly body: Buffer
   running: boolean
-  /** The second in which it fired last, so that two expressions that both match fire once. */
-  lastFired: number
 }
 
 export class Schedules implements ReplySink {
   readonly #entries: readonly Entry[]
   readonly #registry: Registry
   readonly #log: Logger
-  readonly #timer: CronTimer
+  readonly #timer: ScheduleTimer
 
   /** Throws a `ConfigurationError` for a schedule whose worker or method does not exist. */
   constructor(schedules: readonly Schedule[], registry: Registry, log: Logger, file: string | undefined) {
     this.#registry = registry
     this.#log = log
-    this.#timer = new CronTimer((ms) => {
+    this.#timer = new ScheduleTimer((ms) => {
       log.warn({ ms }, `the wall clock jumped by ${(ms / 1_000).toFixed(1)} s: schedules go on with their next time`)
     })
     this.#entries = schedules.map((schedule) => {
       const where = `${file}: schedules.${schedule.worker}.${schedule.method}`
       try {
         registry.checkMethod(schedule.worker, schedule.method)
-        return { schedule, body: bodyOf(schedule, where), running: false, lastFired: -1 }
+        return { schedule, body: bodyOf(schedule, where), running: false }
       } catch (cause) {
         throw new ConfigurationError(`${where}: ${(cause as Error).message}`, { cause })
       }
@@ -47,9 +45,7 @@ export class Schedules implements ReplySink {
 
   start(): void {
     for (const [tag, { schedule }] of this.#entries.entries()) {
-      for (const expression of schedule.cron.expressions) {
-        this.#timer.add(expression, schedule.timezone, (at) => this.#fire(tag, at))
-      }
+      this.#timer.add({ times: schedule.times, ring: () => this.#fire(tag) })
     }
     this.#timer.start()
   }
@@ -73,13 +69,9 @@ export class Schedules implements ReplySink {
     done(false) // a scheduled call is not a queued job
   }
 
-  #fire(tag: number, at: Date): void {
+  #fire(tag: number): void {
     const entry = this.#entries[tag]!
-    const { worker, method, cron } = entry.schedule
-    const second = Math.floor(at.getTime() / 1_000)
-    if (second === entry.lastFired) return
-    entry.lastFired = second
-    if (cron.years !== undefined && !cron.years.has(yearIn(at, entry.schedule.timezone))) return
+    const { worker, method } = entry.schedule
     if (entry.running) {
       this.#log.warn({ worker, method }, 'a scheduled call is left out: the one before it still runs')
       return
@@ -109,9 +101,4 @@ function bodyOf({ worker, method, data }: Schedule, where: string): Buffer {
   const at = writeEnvelope(body, 0, e)
   body.set(payload, at)
   return body.subarray(0, at + payload.length)
-}
-
-function yearIn(at: Date, timezone: string | undefined): number {
-  const year = new Intl.DateTimeFormat('en', { year: 'numeric', ...(timezone ? { timeZone: timezone } : {}) })
-  return Number(year.format(at))
 }

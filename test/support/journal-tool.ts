@@ -15,8 +15,13 @@ export interface ToolResult {
   readonly errors: string
 }
 
-export async function journalTool(...args: string[]): Promise<ToolResult> {
-  const child = spawn(process.execPath, [PROGRAM, 'journal', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+export function journalTool(...args: string[]): Promise<ToolResult> {
+  return command('journal', ...args)
+}
+
+/** `offstage` as a process of its own. */
+export async function command(...args: string[]): Promise<ToolResult> {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, errors] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     out += text

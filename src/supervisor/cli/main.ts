@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { journalCommand } from './journal.js'
+import { scheduleCommand } from './schedule.js'
 import { startCommand } from './start.js'
 import { userCommand } from './user.js'
 
@@ -15,5 +16,6 @@ await new Command('offstage')
   .version(version)
   .addCommand(startCommand(), { isDefault: true })
   .addCommand(journalCommand())
+  .addCommand(scheduleCommand())
   .addCommand(userCommand())
   .parseAsync()

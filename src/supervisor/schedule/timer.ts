@@ -1,11 +1,10 @@
 /**
- * Rings at the times of cron lines, by the wall clock, whatever that does. It looks at it every second by the
+ * Rings at the times of schedules, by the wall clock, whatever that does. It looks at it every second by the
  * monotonic clock, rather than to wait for one far-off time: that would be wrong after every jump.
  *
  * After a jump, forward or back, the next times are computed anew and what lies between is left out. A time that
  * has come while the program was busy still rings, once and late.
  */
-import { createTask, type ScheduledTask } from 'node-cron'
 
 /** Milliseconds from one look at the wall clock to the next, at most. */
 const LOOK = 1_000
@@ -13,17 +12,24 @@ const LOOK = 1_000
 /** Milliseconds by which the two clocks have to part between two looks for that to be a jump. */
 const JUMP = 1_000
 
-interface Line {
-  /** Knows the times; it is never started. */
-  readonly task: ScheduledTask
-  readonly ring: (at: Date) => void
-  next: Date
+/** When something happens: the first time after another, both in milliseconds since 1970; undefined: never again. */
+export type Times = (after: number) => number | undefined
+
+export interface Rings {
+  readonly times: Times
+  /** Hears the time that it rings for. */
+  readonly ring: (at: number) => void
 }
 
-export class CronTimer {
-  readonly #lines: Line[] = []
+interface Line extends Rings {
+  next: number
+}
+
+export class ScheduleTimer {
+  readonly #lines = new Set<Line>()
   readonly #onJump: (ms: number) => void
   #timer: NodeJS.Timeout | undefined
+  #started = false
   /** Of the wall clock to the monotonic one. */
   #distance = 0
 
@@ -32,26 +38,31 @@ export class CronTimer {
     this.#onJump = onJump
   }
 
-  /** `ring` hears the time that it rings for. `timezone` is an IANA name; by default the machine's. */
-  add(expression: string, timezone: string | undefined, ring: (at: Date) => void): void {
-    const task = createTask(expression, () => {}, timezone === undefined ? {} : { timezone })
-    this.#lines.push({ task, ring, next: nextOf(task) })
+  /** Returns what ends it. */
+  add(rings: Rings): () => void {
+    const line = { ...rings, next: nextOf(rings, Date.now()) }
+    this.#lines.add(line)
+    if (this.#started) this.#arm()
+    return () => this.#lines.delete(line)
   }
 
   start(): void {
-    if (this.#lines.length === 0) return
+    this.#started = true
     this.#distance = distance()
-    this.#planAll()
+    this.#planAll(Date.now())
     this.#arm()
   }
 
   stop(): void {
+    this.#started = false
     clearTimeout(this.#timer)
-    for (const { task } of this.#lines.splice(0)) void task.destroy()
+    this.#lines.clear()
   }
 
   #arm(): void {
-    const next = Math.min(...this.#lines.map((line) => line.next.getTime()))
+    clearTimeout(this.#timer)
+    if (!this.#started || this.#lines.size === 0) return
+    const next = Math.min(...[...this.#lines].map((line) => line.next))
     this.#timer = setTimeout(() => this.#look(), Math.min(Math.max(next - Date.now(), 1), LOOK))
   }
 
@@ -59,30 +70,31 @@ export class CronTimer {
     const before = this.#distance
     this.#distance = distance()
     const jumped = this.#distance - before
+    const now = Date.now()
     if (Math.abs(jumped) >= JUMP) {
       this.#onJump(jumped)
-      this.#planAll()
-    } else this.#ringAll(Date.now())
+      this.#planAll(now)
+    } else this.#ringAll(now)
     this.#arm()
   }
 
   #ringAll(now: number): void {
     for (const line of this.#lines) {
       const { next } = line
-      if (next.getTime() > now) continue
-      line.next = nextOf(line.task)
+      if (next > now) continue
+      line.next = nextOf(line, now)
       line.ring(next)
     }
   }
 
-  #planAll(): void {
-    for (const line of this.#lines) line.next = nextOf(line.task)
+  #planAll(now: number): void {
+    for (const line of this.#lines) line.next = nextOf(line, now)
   }
 }
 
 /** The first time after now. */
-function nextOf(task: ScheduledTask): Date {
-  return task.getNextRuns(1)[0]!
+function nextOf({ times }: Rings, now: number): number {
+  return times(now) ?? Number.POSITIVE_INFINITY
 }
 
 function distance(): number {
