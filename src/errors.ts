@@ -119,6 +119,16 @@ export class OutcomeUnknown extends OffstageError {
   }
 }
 
+/**
+ * A call to several servers came to different things. `details.servers` has for each address null where it went well, else
+ * `{ code, message, executed }`; `cause` is the first of the errors, and `executed` is `no` or `yes` only where all agree.
+ */
+export class PartialFailure extends OffstageError {
+  constructor(message: string, facts: ErrorFacts = {}) {
+    super('PARTIAL_FAILURE', message, facts)
+  }
+}
+
 /** `newWorker` with a key that a running instance already has. */
 export class WorkerKeyInUse extends OffstageError {
   constructor(message: string, facts: ErrorFacts = {}) {

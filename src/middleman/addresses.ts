@@ -1,4 +1,5 @@
 /** Where the servers are: `host:port` or `unix:/path`, or several of them with commas between. */
+import { networkInterfaces } from 'node:os'
 import { InvalidArgument } from '../errors.js'
 
 export const DEFAULT_HOST = '127.0.0.1'
@@ -13,9 +14,21 @@ export interface Address {
   readonly text: string
 }
 
+/** Every address of the machine. */
+export function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+export interface Servers {
+  /** In the order of their turns, each once. */
+  readonly addresses: readonly Address[]
+  /** The configured one, which `host: 'local'` means. */
+  readonly local: Address
+}
+
 export function address(host: string, port: number): Address {
   // What a server listens on when it takes calls from everywhere is no address to connect to.
-  const name = host === '0.0.0.0' || host === '::' ? DEFAULT_HOST : host
+  const name = isUnspecified(host) ? DEFAULT_HOST : host
   return { host: name, port, text: name.includes(':') ? `[${name}]:${port}` : `${name}:${port}` }
 }
 
@@ -27,6 +40,19 @@ export function parseAddresses(list: string, option = 'client'): Address[] {
     addresses.set(one.text, one)
   }
   return [...addresses.values()]
+}
+
+/**
+ * The listed servers, and behind them the configured one unless it is listed. `everywhere` says that this one listens on
+ * every address of the machine: then it is the listed one that has one of those and the same port.
+ */
+export function serversWith(listed: readonly Address[], configured?: Address, everywhere = false): Servers {
+  const own = everywhere ? Object.values(networkInterfaces()).flatMap((list) => list!.map((item) => item.address)) : []
+  const local = listed.find(
+    ({ text, host, port }) => text === configured?.text || (port === configured?.port && own.includes(host)),
+  )
+  if (local !== undefined || configured === undefined) return { addresses: listed, local: local ?? listed[0]! }
+  return { addresses: [...listed, configured], local: configured }
 }
 
 function parseAddress(text: string, option: string): Address {

@@ -3,61 +3,94 @@ import { InvalidArgument } from '../errors.js'
 import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { writeU32 } from '../wire/frame.js'
 import { Call } from './call.js'
+import type { Cluster } from './cluster.js'
 import type { Link } from './link.js'
 import { asBag, readCommonOptions, readJob, show, text } from './options.js'
+import { placeKey } from './place.js'
 import { run } from './proxy.js'
 import type { Enqueued } from './types.js'
 
 /** A frame is closed when it has this much: well under any server's limit, and long enough to be worth its answer. */
 const FRAME_BYTES = 512 * 1024
 
-export async function enqueueMany(link: Link, jobs: unknown, options: unknown): Promise<Enqueued[]> {
+export async function enqueueMany(cluster: Cluster, jobs: unknown, options: unknown): Promise<Enqueued[]> {
   if (!Array.isArray(jobs)) throw new InvalidArgument(`enqueueMany takes an array of jobs, and not ${show(jobs)}`)
   // All jobs are read before any is sent: one that is wrong leaves nothing half done.
-  const calls = encodeJobs(jobs).map(({ body, repeatable }) => {
+  const batches = encodeJobs(jobs, cluster)
+  const calls = batches.map(({ body, repeatable, place }) => {
     const call = new Call(Verb.ENQUEUE_MANY, '', '', '')
     call.payload = body
     call.repeatable = repeatable
+    call.place = place
     readCommonOptions(call, options)
     return call
   })
-  const answers = (await Promise.all(calls.map((call) => run(link, () => call)))) as [number, boolean][][]
-  return answers.flat().map(([id, created]) => ({ id, created }))
-}
-
-/** What one ENQUEUE_MANY frame carries. */
-interface Batch {
-  /** For each job its length, its envelope, its argument. */
-  readonly body: Uint8Array
-  /** None of its jobs is `atMostOnce`. */
-  readonly repeatable: boolean
-}
-
-function encodeJobs(jobs: readonly unknown[]): Batch[] {
-  const batches: Batch[] = []
-  let body = Buffer.allocUnsafe(0)
-  let at = 0
-  let repeatable = true
-  const close = () => {
-    if (at > 0) batches.push({ body: body.subarray(0, at), repeatable })
+  const answers = (await Promise.all(calls.map((call) => run(cluster, () => call)))) as [number, boolean][][]
+  const enqueued = new Array<Enqueued>(jobs.length)
+  for (const [i, answer] of answers.entries()) {
+    const { server } = calls[i]!
+    for (const [j, [id, created]] of answer.entries()) enqueued[batches[i]!.indices[j]!] = { id, created, server }
   }
+  return enqueued
+}
+
+/** What one ENQUEUE_MANY frame carries: jobs of one server. */
+class Batch {
+  /** Which of the jobs these are. */
+  readonly indices: number[] = []
+  /** None of its jobs is `atMostOnce`. */
+  repeatable = true
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(
+    bytes: number,
+    /** Where its first job belongs, and so all of them as long as no server comes or goes. */
+    readonly place: string,
+  ) {
+    this.#bytes = Buffer.allocUnsafe(bytes)
+  }
+
+  /** For each job its length, its envelope, its argument. */
+  get body(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at)
+  }
+
+  fits(bytes: number): boolean {
+    return this.#at + bytes <= this.#bytes.length
+  }
+
+  add(job: Call, index: number): void {
+    const bytes = this.#bytes
+    const at = this.#at
+    const payloadAt = writeEnvelope(bytes, at + 4, job)
+    bytes.set(job.payload, payloadAt)
+    const end = payloadAt + job.payload.length
+    writeU32(bytes, at, end - at - 4)
+    this.#at = end
+    this.indices.push(index)
+    if (job.atMostOnce) this.repeatable = false
+  }
+}
+
+function encodeJobs(jobs: readonly unknown[], cluster: Cluster): Batch[] {
+  const batches: Batch[] = []
+  /** By server, the one that takes more jobs. */
+  const open = new Map<Link, Batch>()
+  const alone = cluster.links.length === 1
   for (let index = 0; index < jobs.length; index++) {
     const job = readEntry(jobs[index], `jobs[${index}]`)
     const most = 4 + envelopeBound(job) + job.payload.length
-    if (at + most > body.length) {
-      close()
-      body = Buffer.allocUnsafe(Math.max(most, Math.min(FRAME_BYTES, 256 * jobs.length)))
-      at = 0
-      repeatable = true
+    const place = alone ? '' : placeKey(job.worker, job.workerKey, job.jobKey)
+    const link = alone ? cluster.links[0]! : cluster.placeOf(place)
+    let batch = open.get(link)
+    if (batch === undefined || !batch.fits(most)) {
+      batch = new Batch(Math.max(most, Math.min(FRAME_BYTES, 256 * jobs.length)), place)
+      batches.push(batch)
+      open.set(link, batch)
     }
-    if (job.atMostOnce) repeatable = false
-    const payloadAt = writeEnvelope(body, at + 4, job)
-    body.set(job.payload, payloadAt)
-    const end = payloadAt + job.payload.length
-    writeU32(body, at, end - at - 4)
-    at = end
+    batch.add(job, index)
   }
-  close()
   return batches
 }
 

@@ -4,6 +4,7 @@
  */
 import { Cancelled, DeadlineExceeded, type Executed, type OffstageError } from '../errors.js'
 import { type Envelope, Verb } from '../wire/envelope.js'
+import type { Address } from './addresses.js'
 import { type DeadlineList, type Limited, startDeadline, stopDeadline } from './deadlines.js'
 
 const NOTHING = new Uint8Array(0)
@@ -11,6 +12,11 @@ const NOTHING = new Uint8Array(0)
 /** Who has a call while it is not on a channel. */
 export interface CallOwner {
   forget(call: Call): void
+}
+
+/** Where a call goes. */
+export interface Server {
+  readonly address: Address
 }
 
 /** The connection that a call was written to. */
@@ -52,6 +58,16 @@ export class Call implements Envelope, Limited {
   writtenAt = 0
   /** It may have reached a server, on an earlier channel. */
   sent = false
+  /** The one server that it is for; undefined when any will do. */
+  to: Server | undefined = undefined
+  /** What its server is named by: see place.ts. Empty for a call that takes its turn. */
+  place = ''
+  /** It waits for a server when there is none. */
+  patient = true
+  /** Servers that did not take it. */
+  asked: Set<Server> | undefined = undefined
+  /** Address of the server that it was written to last. */
+  server = ''
   /** The caller's timeout; `timeout` is what was left of it when the call was written. */
   limit = -1
   /** When the time to answer is up, and when the time to find a server is (0: it did not wait); monotonic ms. */

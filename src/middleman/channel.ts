@@ -3,7 +3,7 @@
  * It never connects again; `link.ts` makes the next one.
  */
 import type { Socket } from 'node:net'
-import { ConnectionError, InvalidArgument, ProtocolError } from '../errors.js'
+import { ConnectionError, InvalidArgument, type OffstageError, ProtocolError } from '../errors.js'
 import { decodeValue } from '../wire/codec.js'
 import { Connection, EMPTY_MAP } from '../wire/connection.js'
 import { Credit } from '../wire/credit.js'
@@ -23,6 +23,8 @@ export interface ChannelOwner {
   ready(channel: Channel): void
   /** The server takes no new calls here. `unserved` were sent and will not be run. */
   leaving(channel: Channel, unserved: Call[]): void
+  /** The server answered with an error. */
+  refused(channel: Channel, call: Call, error: OffstageError): void
   /** Once. `unanswered` in the order of their numbers; before `ready`, why there is no connection. */
   lost(channel: Channel, error: Error | undefined, unanswered: Call[]): void
 }
@@ -112,6 +114,7 @@ export class Channel implements Carrier {
     this.#credit.take(call.bytes)
     call.corr = corr
     call.channel = this
+    call.server = this.address.text
     call.writtenAt = before
     if (this.#busy === 0) connection.hold(true)
     this.#pending.set(corr, call)
@@ -204,7 +207,8 @@ export class Channel implements Carrier {
       if (call !== undefined) answer(call, bytes, start, end)
     } else if (type === FrameType.ACCEPTED) this.#take(corr, type)?.succeed(undefined)
     else if (type === FrameType.ERROR && corr !== 0) {
-      this.#take(corr, type, (flags & CREDIT_LATER) !== 0)?.fail(decodeFailure(bytes, start, end))
+      const call = this.#take(corr, type, (flags & CREDIT_LATER) !== 0)
+      if (call !== undefined) this.#owner.refused(this, call, decodeFailure(bytes, start, end))
     } else if (type === FrameType.CREDIT) this.#creditBack(corr)
     else this.#rare(type, bytes, start, end)
     if (this.#backlog.size > 0) this.#sendBacklog()
@@ -340,6 +344,10 @@ export class Channel implements Carrier {
   }
 }
 
+function nameServer(value: unknown, server: string): void {
+  if (typeof value === 'object' && value !== null) (value as { server?: string }).server = server
+}
+
 function answer(call: Call, bytes: Buffer, start: number, end: number): void {
   let value: unknown
   try {
@@ -349,5 +357,6 @@ function answer(call: Call, bytes: Buffer, start: number, end: number): void {
     call.fail(new ProtocolError(`the result of ${call.title} cannot be read: ${(error as Error).message}`, facts))
     return
   }
+  if (call.verb === Verb.ENQUEUE || call.verb === Verb.WORKER_INFO) nameServer(value, call.server)
   call.succeed(call.verb === Verb.ASYNC ? undefined : value)
 }

@@ -3,24 +3,30 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import { ConfigurationError } from '../errors.js'
-import { type Address, address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses } from './addresses.js'
+import {
+  address,
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  isUnspecified,
+  parseAddresses,
+  type Servers,
+  serversWith,
+} from './addresses.js'
 import { type IdentityOptions, tlsFromFiles } from './identity.js'
 import { show } from './options.js'
 
-export interface ClientSection extends IdentityOptions {
-  readonly addresses: Address[]
-}
+export interface ClientSection extends IdentityOptions, Servers {}
 
 /**
- * The addresses under `client`; without it, ip and port of the section `supervisor` (or `backgroundrb`). `client` may
- * also be a map of `servers`, `user`, `password` and `tls`. Keys may begin with a colon, as old files have them;
+ * The addresses under `client`, and the server of the section `supervisor` (or `backgroundrb`): its socket, or its ip and
+ * port. That one joins the others when it says where it listens. `client` may also be a map of `servers`, `user`, `password` and `tls`. Keys may begin with a colon, as old files have them;
  * `${NAME}` and `${NAME:-default}` are environment variables.
  */
 export function clientFrom(path: string, env: NodeJS.ProcessEnv = process.env): ClientSection {
   const file = section(read(path), path)
   const { client } = file
   if (typeof client !== 'object' || client === null || Array.isArray(client)) {
-    return { addresses: addressesOf(file, client, path, env) }
+    return serversOf(file, client, path, env)
   }
   const { servers, user, password, tls, ...unknown } = section(client, `${path}: client`)
   const [extra] = Object.keys(unknown)
@@ -38,33 +44,35 @@ export function clientFrom(path: string, env: NodeJS.ProcessEnv = process.env): 
     throw new ConfigurationError(`${path}: client.user is ${show(name)}: it has to be text`)
   }
   return {
-    addresses: addressesOf(file, servers, path, env),
+    ...serversOf(file, servers, path, env),
     user: name,
     password: secret,
     tls: tlsFromFiles(tls, `${path}: client.tls`),
   }
 }
 
-function addressesOf(file: Record<string, unknown>, servers: unknown, path: string, env: NodeJS.ProcessEnv): Address[] {
+function serversOf(file: Record<string, unknown>, servers: unknown, path: string, env: NodeJS.ProcessEnv): Servers {
   const client = value(servers, 'client', path, env)
-  if (client !== undefined) {
-    if (typeof client !== 'string') {
-      throw new ConfigurationError(
-        `${path}: client is ${show(client)}: it has to be text such as "10.0.0.1:11006,10.0.0.2:11006"`,
-      )
-    }
-    return parseAddresses(client, `${path}: client`)
+  if (client !== undefined && typeof client !== 'string') {
+    throw new ConfigurationError(
+      `${path}: client is ${show(client)}: it has to be text such as "10.0.0.1:11006,10.0.0.2:11006"`,
+    )
   }
+  const listed = client === undefined ? [] : parseAddresses(client, `${path}: client`)
   const server = section(file.supervisor ?? file.backgroundrb, `${path}: supervisor`)
   const socket = value(server.socket, 'socket', path, env)
-  if (typeof socket === 'string' && socket !== '') return parseAddresses(`unix:${resolve(socket)}`, `${path}: socket`)
+  if (typeof socket === 'string' && socket !== '') {
+    return serversWith(listed, ...parseAddresses(`unix:${resolve(socket)}`, `${path}: socket`))
+  }
   const ip = value(server.ip, 'ip', path, env) ?? DEFAULT_HOST
   const port = Number(value(server.port, 'port', path, env) ?? DEFAULT_PORT)
   if (typeof ip !== 'string') throw new ConfigurationError(`${path}: ip is ${show(ip)}: it has to be text`)
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new ConfigurationError(`${path}: port is ${show(server.port)}: it has to be a whole number from 1 to 65535`)
   }
-  return [address(ip, port)]
+  const says = server.ip !== undefined || server.port !== undefined
+  if (listed.length > 0 && !says) return serversWith(listed)
+  return serversWith(listed, address(ip, port), isUnspecified(ip))
 }
 
 function read(path: string): unknown {

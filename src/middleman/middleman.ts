@@ -1,15 +1,17 @@
 /** `MiddleMan`: how an application reaches its workers. */
-import { InvalidArgument } from '../errors.js'
+import { InvalidArgument, NoServerAvailable } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
 import { Verb } from '../wire/envelope.js'
-import { type Address, address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses } from './addresses.js'
+import { address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses, type Servers, serversWith } from './addresses.js'
 import { enqueueMany } from './bulk.js'
 import { Call } from './call.js'
+import { Cluster } from './cluster.js'
 import { clientFrom } from './config-file.js'
+import { everywhere, type Outcome, valuesOf } from './everywhere.js'
 import { type IdentityOptions, identityOf } from './identity.js'
-import { Link } from './link.js'
-import { asBag, isSignal, readCommonOptions, show, text, timeoutOf } from './options.js'
-import { run, withOptions, workerProxy } from './proxy.js'
+import { reach } from './instance-methods.js'
+import { asBag, isSignal, readCommonOptions, readServerOptions, show, text, timeoutOf } from './options.js'
+import { workerProxy } from './proxy.js'
 import type {
   AnyWorker,
   BulkJob,
@@ -22,11 +24,11 @@ import type {
 
 export interface ConnectOptions extends IdentityOptions {
   /**
-   * The servers: `'10.0.0.1:11006'` or `'unix:/path/to/socket'`, or several with commas between. Several are used for failover of connecting:
-   * calls go to one server, and when its connection is lost, to the next one that can be reached.
+   * The servers: `'10.0.0.1:11006'` or `'unix:/path/to/socket'`, or several with commas between, which then take turns
+   * (docs/CLUSTER.md).
    */
   client?: string | undefined
-  /** Instead of `client`: one server. Default 127.0.0.1. */
+  /** The server that `host: 'local'` means. It joins those of `client`, or is the only one. Default 127.0.0.1. */
   host?: string | undefined
   /** Default 11006. */
   port?: number | undefined
@@ -63,7 +65,7 @@ const DEFAULT_CLOSE_TIMEOUT = 5_000
 
 export const MiddleMan = {
   /**
-   * Connects to a supervisor. Rejects with `NoServerAvailable` when none of the servers can be reached; later
+   * Connects to the supervisors. Rejects with `NoServerAvailable` when none of the servers can be reached; later
    * losses are mended by itself.
    */
   async connect(options: ConnectOptions = {}): Promise<MiddleMan> {
@@ -76,24 +78,25 @@ export const MiddleMan = {
    * and TLS are those of the options, else of the environment, else of its `client`.
    */
   async fromConfig(path: string, options: ConfigOptions = {}): Promise<MiddleMan> {
-    const { addresses, ...identity } = clientFrom(text(path, 'the path of the configuration file'))
-    return open(addresses, options, identity)
+    const { addresses, local, ...identity } = clientFrom(text(path, 'the path of the configuration file'))
+    return open({ addresses, local }, options, identity)
   },
 }
 
-function serversOf(client: unknown, host: unknown, port: unknown): Address[] {
+function serversOf(client: unknown, host: unknown, port: unknown): Servers {
   if (client !== undefined) {
     if (typeof client !== 'string') throw new InvalidArgument(`client is ${show(client)}: it has to be text`)
-    if (host !== undefined || port !== undefined) throw new InvalidArgument('give either client, or host and port')
-    return parseAddresses(client)
+    if (host === undefined && port === undefined) return serversWith(parseAddresses(client))
   }
   if (port !== undefined && !(Number.isInteger(port) && (port as number) > 0 && (port as number) < 65_536)) {
     throw new InvalidArgument(`port is ${show(port)}: it has to be a whole number from 1 to 65535`)
   }
-  return [address(host === undefined ? DEFAULT_HOST : text(host, 'host'), (port as number | undefined) ?? DEFAULT_PORT)]
+  const local = (port as number | undefined) ?? DEFAULT_PORT
+  const configured = address(host === undefined ? DEFAULT_HOST : text(host, 'host'), local)
+  return serversWith(client === undefined ? [] : parseAddresses(client), configured)
 }
 
-async function open(addresses: Address[], options: ConfigOptions, file: IdentityOptions = {}): Promise<MiddleMan> {
+async function open(servers: Servers, options: ConfigOptions, file: IdentityOptions = {}): Promise<MiddleMan> {
   const { timeout, connectTimeout, signal, user, password, tls, ...unknown } = asBag(
     options,
     'MiddleMan.connect',
@@ -106,25 +109,25 @@ async function open(addresses: Address[], options: ConfigOptions, file: Identity
   if (signal !== undefined && !isSignal(signal)) {
     throw new InvalidArgument(`signal is ${show(signal)}: it has to be an AbortSignal`)
   }
-  const link = new Link({
+  const cluster = new Cluster({
     ...identityOf({ user, password, tls }, file),
-    addresses,
+    ...servers,
     connectTimeout:
       connectTimeout === undefined ? DEFAULT_CONNECT_TIMEOUT : timeoutOf(connectTimeout, 'connectTimeout'),
     timeout: timeout === undefined ? -1 : timeoutOf(timeout, 'timeout'),
   })
-  await link.connect(signal)
-  return callable(link)
+  await cluster.connect(signal)
+  return callable(cluster)
 }
 
-function callable(link: Link): MiddleMan {
+function callable(cluster: Cluster): MiddleMan {
   /** Of the instances without a key: as many as there are workers. */
   const proxies = new Map<string, object>()
 
   function worker<W>(name: string, workerKey = ''): WorkerProxy<W> {
     let proxy = workerKey === '' ? proxies.get(name) : undefined
     if (proxy === undefined) {
-      proxy = workerProxy(link, name, workerKey)
+      proxy = workerProxy(cluster, name, workerKey)
       if (workerKey === '') proxies.set(name, proxy)
     }
     return proxy as WorkerProxy<W>
@@ -132,12 +135,12 @@ function callable(link: Link): MiddleMan {
 
   const api: Omit<MiddleMan, never> = {
     worker,
-    newWorker: (options) => run(link, () => newWorker(options)) as Promise<string>,
-    allWorkerInfo: (options) => allWorkerInfo(link, options),
-    enqueueMany: (jobs, options) => enqueueMany(link, jobs, options),
+    newWorker: (options) => newWorker(cluster, options),
+    allWorkerInfo: (options) => allWorkerInfo(cluster, options),
+    enqueueMany: (jobs, options) => enqueueMany(cluster, jobs, options),
     close: async (options = {}) => {
       const { timeout } = asBag(options, 'close')
-      await link.close(
+      await cluster.close(
         timeout === undefined ? DEFAULT_CLOSE_TIMEOUT : timeout === 0 ? 0 : timeoutOf(timeout, 'timeout'),
       )
     },
@@ -145,33 +148,37 @@ function callable(link: Link): MiddleMan {
   return Object.assign(<W>(name: string, workerKey?: string) => worker<W>(name, workerKey), api)
 }
 
-function newWorker(options: NewWorkerOptions): Call {
-  const { worker, workerKey, data, ...rest } = asBag(options, 'newWorker')
-  // Without a key it is the instance that proxies without a key mean, which may be one that nobody has started yet.
-  const key = workerKey === undefined || workerKey === '' ? '' : text(workerKey, 'workerKey')
-  const call = new Call(Verb.NEW_WORKER, text(worker, 'worker'), key, '')
-  if (data !== undefined) call.payload = encodeValue(data, 'data')
-  readCommonOptions(call, rest)
-  return call
+async function newWorker(cluster: Cluster, options: NewWorkerOptions): Promise<string> {
+  const make = () => {
+    const { worker, workerKey, data, ...rest } = asBag(options, 'newWorker')
+    // Without a key it is the instance that proxies without a key mean, which may be one that nobody has started yet.
+    const key = workerKey === undefined || workerKey === '' ? '' : text(workerKey, 'workerKey')
+    const call = new Call(Verb.NEW_WORKER, text(worker, 'worker'), key, '')
+    if (data !== undefined) call.payload = encodeValue(data, 'data')
+    return { call, host: readServerOptions(call, rest) }
+  }
+  const { outcomes, title, call } = await reach({ cluster }, make)
+  cluster.started(call)
+  return valuesOf(outcomes, title)[0] as string
 }
 
-async function allWorkerInfo(link: Link, options: unknown): Promise<Record<string, WorkerInfo[] | null>> {
-  const ask = async (server: Address): Promise<[string, WorkerInfo[] | null]> => {
-    // The link goes to one server; each of the others gets a connection for this question.
-    const own = server === link.server || link.addresses.length === 1
-    const to = own ? link : link.to(server)
-    try {
-      if (!own) await to.connect()
-      return [
-        server.text,
-        (await run(to, () => withOptions(new Call(Verb.ALL_WORKER_INFO, '', '', ''), options))) as WorkerInfo[],
-      ]
-    } catch (error) {
-      if ((error as { code?: string }).code === 'NO_SERVER_AVAILABLE') return [server.text, null]
-      throw error
-    } finally {
-      if (!own) await to.close(0)
-    }
+async function allWorkerInfo(cluster: Cluster, options: unknown): Promise<Record<string, WorkerInfo[] | null>> {
+  const make = () => {
+    const call = new Call(Verb.ALL_WORKER_INFO, '', '', '')
+    readCommonOptions(call, options)
+    return call
   }
-  return Object.fromEntries(await Promise.all(link.addresses.map(ask)))
+  const infos: Record<string, WorkerInfo[] | null> = {}
+  for (const { address } of cluster.links) infos[address.text] = null
+  let outcomes: readonly Outcome[] = []
+  try {
+    outcomes = await everywhere(cluster, make)
+  } catch (error) {
+    if (!(error instanceof NoServerAvailable)) throw error
+  }
+  valuesOf(outcomes, make().title)
+  for (const { server, value } of outcomes) {
+    infos[server] = (value as WorkerInfo[]).map((info) => ({ ...info, server }))
+  }
+  return infos
 }

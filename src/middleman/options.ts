@@ -15,9 +15,10 @@ const EARLIEST = Date.UTC(2000, 0, 1)
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$/
 
 const FOR_ALL = 'timeout, signal'
-const FOR_CALL = `arg (or args), jobKey, host, ${FOR_ALL}, idempotent`
+const FOR_SERVERS = `host, ${FOR_ALL}`
+const FOR_CALL = `arg (or args), jobKey, ${FOR_SERVERS}, idempotent`
 const FOR_ENQUEUE = `${FOR_CALL}, scheduledAt, priority, attempts, atMostOnce`
-const FOR_DEQUEUE = `jobKey, host, ${FOR_ALL}`
+const FOR_DEQUEUE = `jobKey, ${FOR_SERVERS}`
 
 /** What the options say that is not the call's own business. */
 export interface Extras {
@@ -47,8 +48,7 @@ export function readOptions(call: Call, options: unknown): Extras {
           call.jobKey = jobKey(call, value)
           break
         case 'host':
-          if (typeof value !== 'string') throw wrong(call, name, value, `'all', 'local' or the address of a server`)
-          extras.host = value
+          extras.host = host(call, value)
           break
         case 'idempotent':
           if (verb === Verb.DEQUEUE) throw unknownOption(call, name, FOR_DEQUEUE)
@@ -68,6 +68,20 @@ export function readOptions(call: Call, options: unknown): Extras {
   // Whatever else was said of it: the first one may have run to its end, and then its key is free again.
   if (call.atMostOnce) call.repeatable = false
   return extras
+}
+
+/** Options of what is not a worker's method and goes to servers: all of them, or `host`. Returns that. */
+export function readServerOptions(call: Call, options: unknown): string {
+  let at = 'all'
+  if (options === undefined) return at
+  const bag = asBag(options, call)
+  for (const name in bag) {
+    const value = bag[name]
+    if (value === undefined) continue
+    if (name === 'host') at = host(call, value)
+    else if (!readCommon(call, name, value)) throw unknownOption(call, name, FOR_SERVERS)
+  }
+  return at
 }
 
 /** Options of everything else: a deadline and a signal. */
@@ -182,6 +196,11 @@ function time(call: Call, value: unknown): number {
     'a Date, an ISO time with its zone such as "2030-01-31T08:00:00Z", or milliseconds since 1970; ' +
     'in the years 2000 to 9999'
   throw wrong(call, 'scheduledAt', value, allowed)
+}
+
+function host(call: Call, value: unknown): string {
+  if (typeof value === 'string') return value
+  throw wrong(call, 'host', value, `'all', 'local' or the address of a server`)
 }
 
 function jobKey(call: Call, value: unknown): string {

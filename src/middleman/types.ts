@@ -9,9 +9,13 @@ export interface Enqueued {
   readonly id: number
   /** False: an unfinished job of that key was there already, and `id` is that job's. */
   readonly created: boolean
+  /** Address of the server that has the job. */
+  readonly server: string
 }
 
 export interface WorkerInfo {
+  /** Address of the server that it runs on. */
+  server: string
   worker: string
   /** '' for the instance without a key. */
   workerKey: string
@@ -49,10 +53,16 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined
 }
 
+/** Options of what goes to all servers by default. */
+export interface ServerOptions extends RequestOptions {
+  /** `'all'` (default), `'local'` or `'ip:port'`. */
+  host?: string | undefined
+}
+
 export interface MethodOptions extends RequestOptions {
   /** In the worker: `this.jobKey`. */
   jobKey?: string | undefined
-  /** `'all'`, `'local'` or `'ip:port'`. */
+  /** `'all'`, `'local'` or `'ip:port'`; by default the servers take turns. */
   host?: string | undefined
   /** Running it twice does no harm: after a broken connection it is sent again. */
   idempotent?: boolean | undefined
@@ -92,7 +102,7 @@ export interface BulkJob extends JobOptions {
   args?: unknown
 }
 
-export interface NewWorkerOptions extends RequestOptions {
+export interface NewWorkerOptions extends ServerOptions {
   worker: string
   /** Not that of a running instance of the worker. Without one: the instance without a key, if it does not run. */
   workerKey?: string
@@ -102,13 +112,18 @@ export interface NewWorkerOptions extends RequestOptions {
 
 /** What a proxy has besides the worker's methods. A method of one of these names cannot be called. */
 export interface InstanceMethods {
-  /** The value that the worker put into its cache under that key; null when there is none. */
-  askResult(key: string, options?: RequestOptions): Promise<unknown>
+  /**
+   * The value that the worker put into its cache under that key; null when there is none. Of several servers it is the first
+   * value that comes.
+   */
+  askResult(key: string, options?: ServerOptions): Promise<unknown>
   /** Overwrites a cached result, or clears it when there is no value. */
-  resetResult(key: string, value?: unknown, options?: RequestOptions): Promise<void>
-  workerInfo(options?: RequestOptions): Promise<WorkerInfo>
+  resetResult(key: string, value?: unknown, options?: ServerOptions): Promise<void>
+  /** With `host: 'all'` of each server that has the instance; else of one, preferably one where it runs. */
+  workerInfo(options: ServerOptions & { host: 'all' }): Promise<WorkerInfo[]>
+  workerInfo(options?: ServerOptions): Promise<WorkerInfo>
   /** Stops this instance, once its running calls are done. */
-  delete(options?: RequestOptions): Promise<void>
+  delete(options?: ServerOptions): Promise<void>
 }
 
 /** `arg` or `args` for a parameter of type A. */

@@ -18,7 +18,7 @@ t.test('each name of a method sends its verb', async (t) => {
   const { server, worker } = await connected(t)
   t.same(await worker.someTask!({ arg: { a: [1, 2] } }), { a: [1, 2] })
   t.equal(await worker.asyncSomeTask!({ arg: 1 }), undefined)
-  t.same(await worker.enqSomeTask!({ arg: 1, jobKey: 'k' }), { id: 3, created: true })
+  t.same(await worker.enqSomeTask!({ arg: 1, jobKey: 'k' }), { id: 3, created: true, server: server.address })
   t.equal(await worker.deqSomeTask!({ jobKey: 'k' }), true)
   await worker.some_task!()
   await worker.async_some_task!({ args: 5, jobKey: 'boy' })
@@ -228,7 +228,7 @@ t.test('host may say all, local or the address of the one server', async (t) => 
   t.equal(await worker.x!({ arg: 1, host: server.address }), 1)
   t.same(await worker.x!({ arg: 1, host: 'all' }), [1])
   t.equal(await worker.asyncX!({ arg: 1, host: 'all' }), undefined)
-  t.same(await worker.enqX!({ jobKey: 'k', host: 'all' }), [{ id: 5, created: true }])
+  t.same(await worker.enqX!({ jobKey: 'k', host: 'all' }), [{ id: 5, created: true, server: server.address }])
 })
 
 t.test('a proxy is no promise, and no object that it is not', async (t) => {

@@ -26,7 +26,15 @@ t.test('a configuration file says where the servers are', async (t) => {
     return clientFrom(file, env).addresses.map(({ text }) => text)
   }
   const old = ':backgroundrb:\n  :ip: 0.0.0.0\n  :port: 11007\n  :environment: production\n'
-  t.same(from(`${old}:client: "10.0.0.1:11006,10.0.0.2:11007"\n`), ['10.0.0.1:11006', '10.0.0.2:11007'])
+  const client = ':client: "10.0.0.1:11006,10.0.0.2:11007"\n'
+  t.same(
+    from(`${old}${client}`),
+    ['10.0.0.1:11006', '10.0.0.2:11007', '127.0.0.1:11007'],
+    'the configured one is the last',
+  )
+  t.same(from(client), ['10.0.0.1:11006', '10.0.0.2:11007'], 'nothing says that one runs here')
+  t.same(from(`supervisor:\n  ip: 10.0.0.1\n${client}`), ['10.0.0.1:11006', '10.0.0.2:11007'], 'each once')
+  t.equal(clientFrom(file, {}).local.text, '10.0.0.1:11006')
   t.same(from(old), ['127.0.0.1:11007'])
   t.same(from('supervisor:\n  ip: 10.1.1.1\n'), ['10.1.1.1:11006'])
   t.same(from('backgroundrb:\n  port: 9\n'), ['127.0.0.1:9'])
@@ -63,7 +71,6 @@ t.test('fromConfig connects to them', async (t) => {
 t.test('wrong options of connect are named', async (t) => {
   const cases: [object, RegExp][] = [
     [{ client: 5 }, /client is 5/],
-    [{ client: 'a:1', port: 1 }, /either client, or host and port/],
     [{ port: 0 }, /port is 0/],
     [{ port: '11006' }, /port is "11006"/],
     [{ host: '' }, /host is ""/],

@@ -5,8 +5,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { ProtocolError } from '#offstage/errors.js'
 import { parseAddresses } from '#offstage/middleman/addresses.js'
+import { Cluster } from '#offstage/middleman/cluster.js'
 import { MiddleMan, type UntypedWorkerProxy } from '#offstage/middleman/index.js'
-import { Link } from '#offstage/middleman/link.js'
 import { workerProxy } from '#offstage/middleman/proxy.js'
 import { encodeFailure } from '#offstage/wire/failure.js'
 import { FrameType } from '#offstage/wire/frame.js'
@@ -31,19 +31,19 @@ async function connected(t: Test, script: Script = echo, connectTimeout = 5000) 
 async function linked(t: Test, script: Script = echo, connectTimeout = 5000) {
   const server = await ScriptedServer.start(script)
   const { port } = server
-  const link = new Link({ addresses: parseAddresses(server.address), connectTimeout, timeout: -1 })
-  await link.connect()
+  const cluster = new Cluster({ addresses: parseAddresses(server.address), connectTimeout, timeout: -1 })
+  await cluster.connect()
   t.teardown(async () => {
-    await link.close(0)
+    await cluster.close(0)
     await server.stopListening()
   })
-  const worker = workerProxy(link, 'w', '') as UntypedWorkerProxy
+  const worker = workerProxy(cluster, 'w', '') as UntypedWorkerProxy
   /** Stops the server, and returns when the client has noticed. */
   const stop = async () => {
     await server.stopListening()
-    while (link.server !== undefined) await nextTurn()
+    while (cluster.links[0]!.open) await nextTurn()
   }
-  return { server, port, link, worker, stop }
+  return { server, port, cluster, worker, stop }
 }
 
 /** A port where nobody listens. */
@@ -225,12 +225,12 @@ t.test('an enqueue that is to start at most once is not sent again, alone or in 
 })
 
 t.test('what was still in the outbox when the connection broke goes out on the next one', async (t) => {
-  const { server, link, worker } = await linked(t)
+  const { server, cluster, worker } = await linked(t)
   await worker.first!()
   server.cut()
   await server.until(() => server.open === 0)
   // The loss waits in the kernel: one call is made in the turn before it is noticed, in which nothing leaves.
-  t.ok(link.server, 'the client does not know yet')
+  t.ok(cluster.links[0]!.open, 'the client does not know yet')
   t.equal(await worker.x!({ arg: 'not idempotent' }), 'not idempotent')
   t.equal(server.received.at(-1)!.session, 1)
 })
@@ -285,10 +285,15 @@ t.test('calls behind the last one that GOAWAY names are sent again', async (t) =
 
 t.test('when the numbers of a connection are used up, the next connection takes over', async (t) => {
   const server = await ScriptedServer.start()
-  const link = new Link({ addresses: parseAddresses(server.address), connectTimeout: 5000, timeout: -1, maxCorr: 10 })
-  await link.connect()
-  t.teardown(() => Promise.all([link.close(0), server.stopListening()]))
-  const worker = workerProxy(link, 'w', '') as { x(options: object): Promise<unknown> }
+  const cluster = new Cluster({
+    addresses: parseAddresses(server.address),
+    connectTimeout: 5000,
+    timeout: -1,
+    maxCorr: 10,
+  })
+  await cluster.connect()
+  t.teardown(() => Promise.all([cluster.close(0), server.stopListening()]))
+  const worker = workerProxy(cluster, 'w', '') as { x(options: object): Promise<unknown> }
   const answers = await Promise.all(Array.from({ length: 35 }, (_, arg) => worker.x({ arg })))
   t.same(
     answers,
@@ -296,25 +301,6 @@ t.test('when the numbers of a connection are used up, the next connection takes 
   )
   t.equal(server.connections.length, 4)
   t.ok(server.received.every(({ corr }) => corr <= 10))
-})
-
-t.test('with several servers it goes to the first that can be reached, and to another when that is gone', async (t) => {
-  const [one, two] = [await ScriptedServer.start(), await ScriptedServer.start()]
-  const dead = `127.0.0.1:${await freePort()}`
-  const middleMan = await MiddleMan.connect({ client: `${dead}, ${one.address},${two.address}` })
-  t.teardown(() => Promise.all([middleMan.close(), one.stopListening(), two.stopListening()]))
-  const worker = middleMan.worker('w')
-  await worker.x!()
-  t.same([one.received.length, two.received.length], [1, 0])
-  t.same(
-    Object.values(await middleMan.allWorkerInfo()).map((infos) => infos?.length ?? null),
-    [null, 1, 1],
-  )
-  await t.rejects(worker.x!({ host: two.address }), { name: 'InvalidArgument', message: /several servers/ })
-  await one.stopListening()
-  await two.until(() => two.open === 1)
-  t.equal(await worker.x!({ arg: 2, idempotent: true }), 2)
-  t.equal(two.received.at(-1)!.arg, 2)
 })
 
 t.test('allWorkerInfo has null for a server that is down', async (t) => {
@@ -357,12 +343,12 @@ t.test('close while there is no connection rejects what waits', async (t) => {
 })
 
 t.test('close says of a call that waits to be sent again that it may have run', async (t) => {
-  const { link, worker, server, stop } = await linked(t, () => {})
+  const { cluster, worker, server, stop } = await linked(t, () => {})
   const sent = t.rejects(worker.enqX!({ jobKey: 'k' }), { code: 'CLOSED', executed: 'maybe' })
   await server.calls(1)
   await stop()
   const unsent = t.rejects(worker.enqX!({ jobKey: 'l' }), { code: 'CLOSED', executed: 'no' })
-  await link.close(0)
+  await cluster.close(0)
   await Promise.all([sent, unsent])
 })
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { parseAddresses } from '#offstage/middleman/addresses.js'
-import { Link } from '#offstage/middleman/link.js'
+import { Cluster } from '#offstage/middleman/cluster.js'
 import { workerProxy } from '#offstage/middleman/proxy.js'
 import type { UntypedWorkerProxy } from '#offstage/middleman/types.js'
 import { PEER_LIMITS } from '#offstage/wire/limits.js'
@@ -35,16 +35,16 @@ async function cable(t: Test, port: number) {
 t.test('case 38: when the line goes dead, both sides notice, and the work of the others goes on', async (t) => {
   const { port, supervisor, worker } = await setUp(t, { heartbeat: 1 })
   const line = await cable(t, port)
-  const link = new Link({
+  const cluster = new Cluster({
     addresses: parseAddresses(`127.0.0.1:${line.port}`),
     connectTimeout: 300,
     timeout: -1,
     limits: { ...PEER_LIMITS, heartbeat: 1_000 },
   })
-  await link.connect()
+  await cluster.connect()
   // Silent, and alive: each of them asks the other more than once.
   await new Promise((resolve) => setTimeout(resolve, 4_000))
-  const far = workerProxy(link, 'busy_worker', '') as UntypedWorkerProxy
+  const far = workerProxy(cluster, 'busy_worker', '') as UntypedWorkerProxy
   t.equal(await far.echo!({ arg: 1 }), 1)
   t.equal(supervisor.wire.sessions, 2)
   const held = far.hold!({})
@@ -54,5 +54,5 @@ t.test('case 38: when the line goes dead, both sides notice, and the work of the
   while (supervisor.wire.sessions > 1) await worker.echo({ arg: 1 })
   t.match(supervisor.wire, { refused: { CONNECTION: 1 }, calls: 0 }, 'and so has the server')
   await worker.release()
-  await link.close(0)
+  await cluster.close(0)
 })

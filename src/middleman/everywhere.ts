@@ -1,0 +1,99 @@
+/** One call to every server, and what its outcomes come to. */
+import { NoServerAvailable, type OffstageError, PartialFailure } from '../errors.js'
+import { Verb } from '../wire/envelope.js'
+import type { Call } from './call.js'
+import type { Cluster } from './cluster.js'
+import type { Link } from './link.js'
+
+export interface Outcome {
+  /** Address of the server. */
+  readonly server: string
+  readonly value?: unknown
+  readonly error?: OffstageError
+}
+
+/** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */
+const HARMLESS = new Set<number>([Verb.ASK_RESULT, Verb.RESET_RESULT, Verb.WORKER_INFO, Verb.ALL_WORKER_INFO])
+
+/**
+ * Sends the calls that `make` gives to every server that is up, and resolves to their outcomes, in the order of the
+ * servers. Waits for servers only when none is up; rejects with `NoServerAvailable` when none comes. `onValue` hears of values at once.
+ */
+export async function everywhere(
+  cluster: Cluster,
+  make: () => Call,
+  onValue?: (value: unknown) => void,
+): Promise<Outcome[]> {
+  const open = cluster.links.filter((link) => link.open)
+  return broadcast(cluster, open.length > 0 ? open : cluster.links, make, onValue)
+}
+
+/** The same, to some of the servers. */
+export async function broadcast(
+  cluster: Cluster,
+  links: readonly Link[],
+  make: () => Call,
+  onValue?: (value: unknown) => void,
+): Promise<Outcome[]> {
+  // What is wrong with the options is thrown before any is sent.
+  const calls = links.map((link) => {
+    const call = make()
+    call.to = link
+    call.patient = cluster.links.length === 1 || !link.open
+    return call
+  })
+  const outcomes = await Promise.all(
+    calls.map(async (call): Promise<Outcome> => {
+      const server = call.to!.address.text
+      try {
+        const value = await cluster.call(call)
+        onValue?.(value)
+        return { server, value }
+      } catch (error) {
+        return { server, error: error as OffstageError }
+      }
+    }),
+  )
+  const reached = outcomes.filter(({ error }, i) => !isDown(calls[i]!, error))
+  if (reached.length > 0 || outcomes.length === 0) return reached
+  if (outcomes.length === 1) throw outcomes[0]!.error
+  throw cluster.unavailable(calls[0]!.title)
+}
+
+/** The values, when all are there; else rejects with the error, or a `PartialFailure` where it was not the same everywhere. */
+export function valuesOf(outcomes: readonly Outcome[], title: string): unknown[] {
+  const failed = outcomes.filter(({ error }) => error !== undefined)
+  if (failed.length === 0) return outcomes.map(({ value }) => value)
+  const { code, executed } = failed[0]!.error!
+  const same = failed.every(({ error }) => error!.code === code && error!.executed === executed)
+  if (same && failed.length === outcomes.length) throw failed[0]!.error
+  throw partialFailure(outcomes, failed, title)
+}
+
+/** Without the servers that do not have the worker or its instance, unless that is all of them. */
+export function whereItIs(outcomes: readonly Outcome[]): readonly Outcome[] {
+  const there = outcomes.filter(({ error }) => error?.code !== 'NO_WORKER')
+  return there.length > 0 ? there : outcomes
+}
+
+/** It was down before the call reached it, so it is as one that was down all the time. */
+function isDown(call: Call, error: OffstageError | undefined): boolean {
+  return error instanceof NoServerAvailable && (error.executed === 'no' || HARMLESS.has(call.verb))
+}
+
+function partialFailure(outcomes: readonly Outcome[], failed: readonly Outcome[], title: string): PartialFailure {
+  const executed = new Set(outcomes.map(({ error }) => error?.executed ?? 'yes'))
+  const reasons = failed.map(({ server, error }) => `${server}: ${error!.message}`).join('; ')
+  return new PartialFailure(`${title} failed on ${failed.length} of ${outcomes.length} servers: ${reasons}`, {
+    executed: executed.size === 1 ? [...executed][0]! : 'maybe',
+    cause: failed[0]!.error,
+    details: {
+      servers: Object.fromEntries(
+        outcomes.map(({ server, error }) => [
+          server,
+          error === undefined ? null : { code: error.code, message: error.message, executed: error.executed },
+        ]),
+      ),
+    },
+  })
+}
