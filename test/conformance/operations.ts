@@ -1,5 +1,5 @@
 /** The operations of the conformance files, by the TypeScript client. */
-import { MiddleMan, OffstageError, type UntypedWorkerProxy } from 'offstage/middleman'
+import { type Enqueued, MiddleMan, OffstageError, type UntypedWorkerProxy } from 'offstage/middleman'
 
 export interface Operation {
   readonly op: 'call' | 'async' | 'enqueue' | 'dequeue' | 'ask_result'
@@ -36,7 +36,7 @@ export async function runOperations({ host, port, operations, ...identity }: Giv
   return 'error' in failed ? [failed] : outcomes
 }
 
-function run(middleMan: MiddleMan, operation: Operation): Promise<unknown> {
+async function run(middleMan: MiddleMan, operation: Operation): Promise<unknown> {
   const { op, worker, method, key, worker_key, job_key, run_at, ...rest } = operation
   const proxy = middleMan.worker(worker, worker_key) as UntypedWorkerProxy
   if (op === 'ask_result') return proxy.askResult(key!)
@@ -45,7 +45,11 @@ function run(middleMan: MiddleMan, operation: Operation): Promise<unknown> {
     ...(job_key === undefined ? {} : { jobKey: job_key }),
     ...(run_at === undefined ? {} : { scheduledAt: new Date(run_at) }),
   }
-  return proxy[`${PREFIXES[op]}${method}`]!(options)
+  const answer = await proxy[`${PREFIXES[op]}${method}`]!(options)
+  if (op !== 'enqueue') return answer
+  // Which server it was is what the client knows, and no bytes of the answer.
+  const { server: _, ...sent } = answer as Enqueued
+  return sent
 }
 
 async function outcome(action: () => Promise<unknown>): Promise<object> {

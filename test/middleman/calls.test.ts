@@ -56,7 +56,7 @@ t.test('the other requests send theirs', async (t) => {
   t.equal(await worker.delete(), undefined)
   t.equal(await middleMan.newWorker({ worker: 'foo_worker', workerKey: 'new', data: [1] }), 'new')
   t.same(await middleMan.allWorkerInfo(), {
-    [server.address]: [{ worker: 'w', workerKey: '', status: 'running' }],
+    [server.address]: [{ worker: 'w', workerKey: '', status: 'running', server: server.address }],
   })
   t.same(
     server.received.map(({ verb, workerKey, jobKey, arg }) => [verb, workerKey, jobKey, arg]),
@@ -207,7 +207,9 @@ t.test('wrong options reject with the option, its value and what is allowed; not
   await t.rejects(middleMan.worker('').x!(), { message: /the name of the worker is ""/ })
   await t.rejects(middleMan.worker('w', {} as string).x!(), { message: /the key of the worker is an object/ })
   await t.rejects(worker.askResult(5 as unknown as string), { message: /the key of askResult is 5/ })
-  await t.rejects(worker.askResult('k', { x: 1 } as object), { message: /no option "x": allowed are timeout, signal/ })
+  await t.rejects(worker.askResult('k', { x: 1 } as object), {
+    message: /no option "x": allowed are host, timeout, signal/,
+  })
   await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 1 } as never), { message: /workerKey is 1/ })
   await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 'k', schedule: 1 } as never), { message: /"schedule"/ })
   await t.rejects(middleMan.enqueueMany({} as never), { message: /takes an array of jobs, and not an object/ })
