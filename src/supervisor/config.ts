@@ -94,6 +94,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const workersByDefault = settings.workers === SETTINGS.workers.fallback
   settings.workers = settings.workers.map((folder) => resolve(sources.cwd, folder))
   settings.data = resolve(sources.cwd, settings.data)
+  settings.pid_file = resolve(settings.data, settings.pid_file)
   for (const name of ['socket', 'tls_cert', 'tls_key', 'tls_ca'] as const) {
     if (settings[name] !== '') settings[name] = resolve(sources.cwd, settings[name])
   }

@@ -2,7 +2,7 @@
  * Every setting of the `supervisor` section, in one table: what it takes, its default and what it is for.
  *
  * A setting can be given as a flag (`--port`), an environment variable (`OFFSTAGE_PORT`) or in the file; the
- * first of these wins. README.md's table is checked against this one by a test.
+ * first of these wins. docs/CONFIGURATION.md's table is checked against this one by a test.
  */
 import { z } from 'zod'
 import {
@@ -54,6 +54,11 @@ export const SETTINGS = {
   ),
   workers: setting<string[]>(folders, ['workers'], 'folder (or a list) that is searched for workers', ':'),
   data: setting(z.string().min(1), 'data', 'folder of the journal'),
+  pid_file: setting(
+    z.string().min(1),
+    'offstage.pid',
+    'file that says which process serves; in the folder `data` unless it is a whole path',
+  ),
   log: setting(z.string().min(1), 'foreground', '`foreground` (standard output) or a file'),
   log_level: setting(
     z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),

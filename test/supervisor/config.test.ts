@@ -70,12 +70,17 @@ t.test('flags win over the environment, the environment over the file, the file 
 
 t.test('every setting can be given as an environment variable', async (t) => {
   const cwd = t.testdir({})
+  const data = join(cwd, 'data')
+  const paths: Record<string, unknown> = {
+    workers: [join(cwd, 'workers')],
+    data,
+    pid_file: join(data, 'offstage.pid'),
+  }
   for (const name of SETTING_NAMES) {
     const fallback: unknown = SETTINGS[name].fallback
     const value = Array.isArray(fallback) ? fallback.join(':') : String(fallback)
     const config = loadConfig({ cwd, env: { [environmentVariable(name)]: value } })
-    const expected = name === 'workers' ? [join(cwd, 'workers')] : name === 'data' ? join(cwd, 'data') : fallback
-    t.strictSame(config[name], expected, name)
+    t.strictSame(config[name], paths[name] ?? fallback, name)
   }
   t.throws(() => loadConfig({ cwd, env: { OFFSTAGE_PORT: 'many' } }), { message: /OFFSTAGE_PORT.*"many".*a number/ })
 })

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { journalCommand } from './journal.js'
 import { scheduleCommand } from './schedule.js'
+import { restartCommand, statusCommand, stopCommand } from './service.js'
 import { startCommand } from './start.js'
 import { userCommand } from './user.js'
 
@@ -15,6 +16,9 @@ await new Command('offstage')
   .description('Background work for Node: supervised workers, a durable queue, one process to run.')
   .version(version)
   .addCommand(startCommand(), { isDefault: true })
+  .addCommand(stopCommand())
+  .addCommand(statusCommand())
+  .addCommand(restartCommand())
   .addCommand(journalCommand())
   .addCommand(scheduleCommand())
   .addCommand(userCommand())
