@@ -2,6 +2,7 @@
 /** The command `offstage`. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { initCommand, workerCommand } from './generate.js'
 import { journalCommand } from './journal.js'
 import { scheduleCommand } from './schedule.js'
 import { restartCommand, statusCommand, stopCommand } from './service.js'
@@ -19,6 +20,8 @@ await new Command('offstage')
   .addCommand(stopCommand())
   .addCommand(statusCommand())
   .addCommand(restartCommand())
+  .addCommand(initCommand())
+  .addCommand(workerCommand())
   .addCommand(journalCommand())
   .addCommand(scheduleCommand())
   .addCommand(userCommand())
