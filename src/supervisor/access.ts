@@ -42,6 +42,9 @@ interface Rule {
 /** Throws `AccessDenied` for a call that the rules do not allow. */
 export type Guard = (e: Envelope) => void
 
+/** The other verbs are about a worker or an instance. What their envelope says of a method means nothing, also to a rule. */
+const ABOUT_METHODS: ReadonlySet<number> = new Set([Verb.CALL, Verb.ASYNC, Verb.ENQUEUE, Verb.DEQUEUE])
+
 const VERB_NAMES = new Map(Object.entries(Verb).map(([name, number]) => [number as number, name.toLowerCase()]))
 
 /** The guard of one identity; undefined when everything is allowed. */
@@ -58,17 +61,19 @@ export function guardOf(identity: string, rules: AccessRules | undefined): Guard
   return (e) => {
     if (e.verb === Verb.ENQUEUE_MANY) return // each of its jobs is looked at
     const verb = VERB_NAMES.get(e.verb) ?? ''
+    const worker = e.verb === Verb.ALL_WORKER_INFO ? '' : e.worker
+    const method = ABOUT_METHODS.has(e.verb) ? e.method : ''
     let allowed = false
     for (const rule of own) {
-      if (!rule.verbs(verb) || !rule.workers(e.worker) || !rule.methods(e.method)) continue
-      if (!rule.allow) throw denied(identity, verb, e)
+      if (!rule.verbs(verb) || !rule.workers(worker) || !rule.methods(method)) continue
+      if (!rule.allow) throw denied(identity, verb, worker, method)
       allowed = true
     }
-    if (!allowed) throw denied(identity, verb, e)
+    if (!allowed) throw denied(identity, verb, worker, method)
   }
 }
 
-function denied(identity: string, verb: string, { worker, method }: Envelope): AccessDenied {
+function denied(identity: string, verb: string, worker: string, method: string): AccessDenied {
   const what = [worker, method].filter((part) => part !== '').join('.')
   return new AccessDenied(`${identity} may not ${verb} ${what}`.trimEnd())
 }

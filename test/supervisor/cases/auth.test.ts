@@ -5,10 +5,12 @@ import { MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
 import { decodeValue, encodeValue } from '#offstage/wire/codec.js'
 import { EMPTY_MAP } from '#offstage/wire/connection.js'
+import { Verb } from '#offstage/wire/envelope.js'
 import { FrameType } from '#offstage/wire/frame.js'
 import { PREAMBLE_BYTES, writeHello, writePreamble } from '#offstage/wire/handshake.js'
 import { Binding, Credentials, makeVerifier, SCRAM, ScramClient } from '#offstage/wire/scram.js'
 import { ScriptedServer } from '../../middleman/scripted-server.js'
+import { body } from '../../support/raw-client.js'
 import { WireSocket } from '../../support/wire-socket.js'
 import { call, setUp } from './support.js'
 
@@ -232,4 +234,26 @@ t.test('access rules: a call needs one that allows it and none that denies it', 
   await t.rejects(other.worker('busy_worker').running!({}), denied(/a,b=c may not call/))
   await t.rejects(other.worker('busy_worker').asyncEcho!({}), denied(/may not async/))
   await other.close()
+})
+
+t.test('access rules: a method or a worker that a verb has no use for opens no door', async (t) => {
+  const rules = 'access:\n  - { allow: anonymous, workers: busy_worker, methods: echo }\n'
+  const { port } = await setUp(t, configured(t, rules))
+  const wire = await WireSocket.ready({ port })
+  t.teardown(() => wire.end())
+  const verbs = [
+    Verb.ASK_RESULT,
+    Verb.RESET_RESULT,
+    Verb.NEW_WORKER,
+    Verb.DELETE,
+    Verb.WORKER_INFO,
+    Verb.ALL_WORKER_INFO,
+  ]
+  for (const [i, verb] of verbs.entries()) {
+    const forged = body(verb, { worker: 'busy_worker', method: 'echo', workerKey: 'k', jobKey: 'k' })
+    wire.send(FrameType.CALL, i + 1, forged)
+    t.match(await wire.answer(i + 1), { code: 'ACCESS_DENIED' }, `verb ${verb}`)
+  }
+  wire.send(FrameType.CALL, 100, call('echo', 'allowed'))
+  t.equal(await wire.answer(100), 'allowed')
 })
