@@ -90,15 +90,11 @@ export class Greeting {
   #onError = (): void => clearTimeout(this.#timer) // 'close' follows, and there is nobody to tell
 
   #greet(version: number, rest: Buffer): void {
-    const { limits, serverId, users, attempts } = this.#options
+    const { limits, serverId, users } = this.#options
     const { maxBody, maxCalls, maxCallBytes } = limits
     const identity = this.#socket instanceof TLSSocket ? nameInCertificate(this.#socket) : undefined
     const auth = identity !== undefined || users.size === 0 ? [] : this.#mechanisms()
-    if (auth.length > 0 && attempts.tooMany(this.#address)) {
-      throw new AuthenticationFailed('too many attempts from this address have failed: wait a minute', {
-        retryable: true,
-      })
-    }
+    if (auth.length > 0) this.#mayTry()
     this.#hello = writeHello({
       version,
       server: serverId,
@@ -113,6 +109,13 @@ export class Greeting {
     else connection.meter = (_frames, bytes) => this.#measure(bytes)
     // Before anything else is read from the socket, and after the session has the connection.
     if (rest.length > 0) process.nextTick(() => connection.receive(rest))
+  }
+
+  #mayTry(): void {
+    if (!this.#options.attempts.tooMany(this.#address)) return
+    throw new AuthenticationFailed('too many attempts from this address have failed: wait a minute', {
+      retryable: true,
+    })
   }
 
   #mechanisms(): string[] {
@@ -152,6 +155,8 @@ export class Greeting {
     if (type !== FrameType.AUTH || ++this.#frames > HANDSHAKE_MAX_FRAMES) {
       throw new AuthenticationFailed('this server asks for a user and a password before anything else')
     }
+    // Also those that were let in before the others had failed.
+    this.#mayTry()
     const message = readAuth(bytes, start, end)
     try {
       if (this.#scram === undefined) this.#begin(message.mechanism ?? '', message.data)

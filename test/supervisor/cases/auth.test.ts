@@ -165,6 +165,18 @@ t.test('an address that fails too often is not listened to for a while', async (
   t.equal(await worker.echo({ arg: 1 }), 1, 'who is there stays')
 })
 
+t.test('connections that are all there before the first of them fails have no more attempts together', async (t) => {
+  const { port } = await start(t, '', { auth_attempts: 3 })
+  const wires = await Promise.all(Array.from({ length: 8 }, async () => (await asked(port)).wire))
+  const refusals: string[] = []
+  for (const wire of wires) {
+    wire.send(FrameType.AUTH, 0, encodeValue({ mechanism: 'PLAIN', data: 'x' }))
+    refusals.push((await wire.refusal()).message)
+  }
+  t.equal(refusals.filter((message) => /authenticates by/.test(message)).length, 3)
+  t.equal(refusals.filter((message) => /too many attempts/.test(message)).length, 5)
+})
+
 t.test('a server that does not prove who it is gets no call', async (t) => {
   const open = await ScriptedServer.start()
   t.teardown(() => open.stopListening())
