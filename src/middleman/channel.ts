@@ -123,7 +123,10 @@ export class Channel implements Carrier {
 
   /** A call that was not written is not wanted any more. */
   forget(call: Call): void {
-    if (this.#backlog.delete(call)) this.#checkIdle()
+    if (!this.#backlog.delete(call)) return
+    // It may be the one that was too long for the credit that there is, with shorter ones behind it.
+    if (this.#backlog.size > 0) this.#sendBacklog()
+    this.#checkIdle()
   }
 
   /** The answer is not wanted any more. The credit comes back when the work has stopped. */

@@ -129,3 +129,16 @@ t.test('one connection too many is told so', async (t) => {
   t.equal(await worker.echo({ arg: 1 }), 1)
   t.match(supervisor.wire, { refused: { OVERLOADED: 1 }, accepted: 2 })
 })
+
+t.test('a long call that waits for credit and is given up no longer holds back those behind it', async (t) => {
+  const { worker } = await setUp(t, { max_call_bytes: 65_536 })
+  const held = worker.hold()
+  const giveUp = new AbortController()
+  const long = worker.echo({ arg: Buffer.alloc(65_500), signal: giveUp.signal })
+  const behind = worker.echo({ arg: 'short', timeout: 10_000 })
+  giveUp.abort()
+  await t.rejects(long, { code: 'CANCELLED', executed: 'no' })
+  t.equal(await behind, 'short')
+  await worker.release()
+  await held
+})
