@@ -7,7 +7,7 @@ import { ConfigurationError } from '../errors.js'
 import type { Settings } from './settings.js'
 
 type Address = Pick<Settings, 'ip' | 'port' | 'socket'>
-type Tls = Pick<Settings, 'tls_cert' | 'tls_key' | 'tls_ca' | 'tls_request_cert'>
+type Tls = Pick<Settings, 'tls_cert' | 'tls_key' | 'tls_ca' | 'tls_request_cert' | 'handshake_timeout'>
 
 /** Of `sockaddr_un` in Linux, with the zero at its end. */
 const LONGEST_PATH = 107
@@ -50,7 +50,7 @@ function tlsServer(options: TlsOptions, onSocket: (socket: Socket) => void): Ser
 }
 
 function tlsOptions(settings: Tls): TlsOptions | undefined {
-  const { tls_cert, tls_key, tls_ca, tls_request_cert } = settings
+  const { tls_cert, tls_key, tls_ca, tls_request_cert, handshake_timeout } = settings
   if (tls_cert === '' && tls_key === '') {
     if (tls_ca === '' && !tls_request_cert) return undefined
     throw new ConfigurationError('tls_ca and tls_request_cert need tls_cert and tls_key besides them')
@@ -66,6 +66,7 @@ function tlsOptions(settings: Tls): TlsOptions | undefined {
     requestCert: tls_request_cert,
     rejectUnauthorized: tls_request_cert,
     minVersion: 'TLSv1.2',
+    handshakeTimeout: handshake_timeout * 1_000,
   }
 }
 

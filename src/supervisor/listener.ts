@@ -34,6 +34,7 @@ export class Listener {
     this.#server.on('tlsClientError', (error: Error, socket: Socket) => {
       options.stats.refuse('TLS')
       options.log.warn({ peer: socket.remoteAddress, code: 'TLS' }, `a connection was refused: ${error.message}`)
+      socket.destroy() // one that was silent until its time was up is left to us
     })
   }
 

@@ -44,6 +44,13 @@ t.test('a client that speaks TLS to a server without it is told so', async (t) =
   await t.rejects(MiddleMan.connect({ client: supervisor.address, tls: true }), { message: /does not speak TLS/ })
 })
 
+t.test('a connection that never begins with TLS is not kept beyond the time of a handshake', async (t) => {
+  const { port, supervisor } = await setUp(t, certified(t), { tls: { ca } })
+  const wire = await WireSocket.open({ port })
+  await wire.closed
+  t.match(supervisor.wire.refused, { TLS: 1 })
+})
+
 t.test('mutual TLS: the name in the client’s certificate is who it is', async (t) => {
   const rules = 'access:\n  - { allow: web, methods: echo }\n'
   const settings = { ...certified(t, { 'offstage.yml': rules }), tls_ca: 'ca.pem', tls_request_cert: true }
