@@ -59,6 +59,11 @@ function tlsOptions(settings: Tls): TlsOptions | undefined {
   if (tls_request_cert && tls_ca === '') {
     throw new ConfigurationError('tls_request_cert needs tls_ca: the certificates that clients are signed with')
   }
+  if (!tls_request_cert && tls_ca !== '') {
+    throw new ConfigurationError(
+      'tls_ca is for the certificates of clients, and without "tls_request_cert: true" none is asked for',
+    )
+  }
   return {
     cert: readPem('tls_cert', tls_cert),
     key: readPem('tls_key', tls_key),

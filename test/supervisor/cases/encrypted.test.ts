@@ -130,6 +130,7 @@ t.test('settings of TLS that do not fit are named', async (t) => {
   await refused({ tls_cert: 'cert.pem' }, /needs both tls_cert and tls_key/)
   await refused({ tls_ca: 'ca.pem' }, /need tls_cert and tls_key/)
   await refused({ ...pair, tls_request_cert: true }, /tls_request_cert needs tls_ca/)
+  await refused({ ...pair, tls_ca: 'ca.pem' }, /without "tls_request_cert: true" none is asked for/)
   await refused({ ...pair, tls_key: 'missing.pem' }, /tls_key: .*missing\.pem cannot be read/)
   await refused({ ...pair, tls_key: 'ca.pem' }, /cannot be used/)
 })
