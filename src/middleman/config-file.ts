@@ -86,8 +86,9 @@ function read(path: string): unknown {
   }
   try {
     return parse(text)
-  } catch (cause) {
-    throw new ConfigurationError(`${path} is not valid YAML: ${(cause as Error).message}`, { cause })
+  } catch (error) {
+    // Its further lines repeat what stands there, which may be a password; so it is no cause to be shown, either.
+    throw new ConfigurationError(`${path} is not valid YAML: ${(error as Error).message.split(':\n')[0]}`)
   }
 }
 

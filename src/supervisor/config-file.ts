@@ -26,7 +26,10 @@ export function findConfigFile(cwd: string, asked: string | undefined): string |
 export function readConfigFile(path: string, env: Environment): Record<string, unknown> {
   const document = parseDocument(read(path), { prettyErrors: true })
   const broken = document.errors[0]
-  if (broken !== undefined) throw new ConfigurationError(`${path} is not valid YAML: ${broken.message}`)
+  if (broken !== undefined) {
+    // Its further lines repeat what stands there, which may be a password.
+    throw new ConfigurationError(`${path} is not valid YAML: ${broken.message.split(':\n')[0]}`)
+  }
   substituteAll(document, path, env)
   const value: unknown = document.toJS()
   if (value === null || value === undefined) return {}

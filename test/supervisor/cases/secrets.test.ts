@@ -99,6 +99,12 @@ t.test('no secret is in a line of the log, an error, or what inspect shows', asy
   const broken = (text: string) => ({ cwd: t.testdir({ 'broken.yml': text }), env: {}, file: 'broken.yml' })
   await failing(() => loadConfig(broken(`users:\n  web: ${PASSWORD}\n`)))
   await failing(() => loadConfig(broken(`users:\n  web:\n    password: ${PASSWORD}\n`)))
+  await failing(() => loadConfig(broken(`users: ${PASSWORD}\n`)))
+  const noYaml = [`client:\n  password: ${PASSWORD}: x\n`, `client:\n  password: x\n  password: ${PASSWORD}\n`]
+  for (const text of noYaml) {
+    await failing(() => loadConfig(broken(text)))
+    await failing(() => clientFrom(join(broken(text).cwd, 'broken.yml')))
+  }
   const { cwd: dir } = broken(`client:\n  user: web\n  password: [${PASSWORD}]\n`)
   await failing(() => clientFrom(join(dir, 'broken.yml')))
   await middleMan.close()
