@@ -58,6 +58,10 @@ function readTls(tls: unknown, env: NodeJS.ProcessEnv): TlsOptions | undefined {
     const fits = typeof value === 'string' || (name !== 'servername' && value instanceof Uint8Array)
     if (value !== undefined && !fits)
       throw new InvalidArgument(`tls.${name} has to be text${name === 'servername' ? '' : ' or bytes'}`)
+    // Such text is passed over in silence, and a path is what comes to mind, as in the configuration file.
+    if (name !== 'servername' && typeof value === 'string' && !value.includes('-----BEGIN ')) {
+      throw new InvalidArgument(`tls.${name} has no PEM in it: give what is in the file, and not its path`)
+    }
   }
   return tls
 }

@@ -35,6 +35,8 @@ t.test('TLS: the server’s certificate is checked, and calls are served', async
   await t.rejects(MiddleMan.connect({ client, tls: true }), { ...down, message: /certificate/ })
   await t.rejects(MiddleMan.connect({ client, tls: { ca: new Authority('another').cert } }), down)
   await t.rejects(MiddleMan.connect({ client }), { ...down, message: /expects? TLS/ })
+  const path = { code: 'INVALID_ARGUMENT', message: /tls\.ca has no PEM in it/ }
+  await t.rejects(MiddleMan.connect({ client, tls: { ca: 'ca.pem' } }), path)
   t.match(await MiddleMan.connect({ client: `localhost:${port}`, tls: { ca } }).then((m) => m.close()), undefined)
   t.ok((supervisor.wire.refused.TLS ?? 0) > 0)
 })
