@@ -73,11 +73,24 @@ const fileSchema = z.strictObject({
   groups: groupsSchema.optional(),
 })
 
+/** Sections without which there is no protection: what somebody meant who left one empty is not to be guessed. */
+const EMPTY_MEANS_EVERYBODY: Readonly<Record<string, string>> = {
+  users: 'connect: add users (offstage user add), or take the section out',
+  access: 'do everything: add rules, write [] to allow nothing, or take the section out',
+}
+
 export function loadConfig(sources: ConfigSources): Config {
   const file = findConfigFile(sources.cwd, sources.file)
   const raw = file === undefined ? {} : readConfigFile(file, sources.env)
   // A section that is written but left empty is null in YAML.
-  for (const [section, value] of Object.entries(raw)) if (value === null) delete raw[section]
+  for (const [section, value] of Object.entries(raw)) {
+    if (value !== null) continue
+    const everybody = EMPTY_MEANS_EVERYBODY[section]
+    if (everybody !== undefined) {
+      throw new ConfigurationError(`${file}: ${section} is empty, which would let everybody ${everybody}`)
+    }
+    delete raw[section]
+  }
   const parsed = check(fileSchema, raw, file ?? 'the configuration')
   const settings = { ...defaults(sources.env), ...parsed.supervisor } as Settings
   for (const name of Object.keys(sources.flags ?? {})) {
@@ -171,7 +184,9 @@ function explain(issue: Issue, root: unknown, schema: z.ZodType, where: string):
     const prefix = path.length === 0 ? `${where}: ` : `${name}.`
     return issue.keys.map((key) => `${prefix}${key} is not a known key; allowed here: ${allowed}`)
   }
-  const found = describe(path.reduce<unknown>((value, key) => (value as Record<string, unknown>)?.[key], root))
+  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], root)
+  // What stands there may be a password.
+  const found = path[0] === 'users' ? 'not what belongs there' : describe(value)
   const expected = issue.code === 'invalid_union' ? issue.errors.flat().map(expectation) : [expectation(issue)]
   return [`${name} is ${found}; allowed: ${[...new Set(expected)].join(', or ')}`]
 }
@@ -203,6 +218,7 @@ function allowedKeys(schema: z.ZodType, path: readonly string[]): string[] {
     at = unwrap(at)
     if (at instanceof z.ZodObject) at = (at.shape as Record<string, unknown>)[key]
     else if (at instanceof z.ZodRecord) at = at.valueType
+    else if (at instanceof z.ZodArray) at = at.element
   }
   at = unwrap(at)
   return at instanceof z.ZodObject ? Object.keys(at.shape as object) : []
