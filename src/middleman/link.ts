@@ -145,11 +145,12 @@ export class Link implements ChannelOwner, Server {
       this.#failure = error
       this.dial()
     }
-    const unserved = unanswered.filter((call) => !call.sent || call.repeatable)
+    const again: Call[] = []
     for (const call of unanswered) {
       if (call.sent && !call.repeatable) call.fail(this.#outcomeUnknown(call, error))
+      else again.push(call)
     }
-    this.#owner.returned(unserved)
+    this.#owner.returned(again)
     if (this.#closed && this.#leaving.size === 0) this.#onDrained?.()
   }
 

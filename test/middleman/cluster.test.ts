@@ -1,3 +1,9 @@
+import dns from 'node:dns'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createConnection, createServer, type ListenOptions } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { Draining, OutcomeUnknown, Overloaded, RemoteWorkerError } from '#offstage/errors.js'
 import { MiddleMan } from '#offstage/middleman/index.js'
@@ -51,6 +57,7 @@ t.test('what broke with its connection goes elsewhere only when it may run again
   t.equal(await pinned, 0, 'one that is for this server waits until it is back')
   t.same(await Promise.all(free), [1, 1], 'one that is for any has gone to the other')
   t.notOk(received(servers[1]!).some(({ method }) => method !== 'free'))
+  t.equal(received(servers[0]!).filter(({ method }) => method === 'plain').length, 1, 'nor is it sent to its own again')
 })
 
 t.test('a server that comes back takes its turns again, and no caller has waited for it', async (t) => {
@@ -260,6 +267,64 @@ t.test('calls that a leaving server has not taken go to another', async (t) => {
   await servers[0]!.until(() => received(servers[0]!).length === 1)
   servers[0]!.goAway(received(servers[0]!)[0]!.corr - 1)
   t.same(await Promise.all(calls), [1, 1])
+  await servers[0]!.until(() => servers[0]!.connections.length === 2)
+  t.pass('and it is connected to again')
+})
+
+t.test('a server that goes while all are asked is left out, and not waited for', async (t) => {
+  const silent: Script = (call) => {
+    if (call.verb === Verb.ALL_WORKER_INFO) echo(call)
+  }
+  const servers = await start(t, 2, (i) => (i === 0 ? silent : number(i)))
+  const middleMan = await connect(t, servers, { connectTimeout: 1_000_000 })
+  const worker = middleMan.worker('w')
+  const info = worker.workerInfo({ host: 'all' })
+  const enqueued = t.rejects(worker.enqX!({ jobKey: 'k', host: 'all' }), {
+    name: 'PartialFailure',
+    executed: 'maybe',
+    details: { servers: { [servers[1]!.address]: null } },
+  })
+  await servers[0]!.until(() => received(servers[0]!).length === 2)
+  await servers[0]!.stopListening()
+  t.match(await info, [{ server: servers[1]!.address }])
+  await enqueued
+})
+
+t.test('servers may be named by IPv4 and IPv6 addresses, names and Unix sockets', async (t) => {
+  const [server] = await start(t, 1)
+  // Not in the test's own folder, whose path may be longer than a socket's can be.
+  const folder = mkdtempSync(join(tmpdir(), 'offstage-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'socket')
+  const door = async (where: ListenOptions) => {
+    const pipe = createServer((near) => {
+      const far = createConnection(server!.port, '127.0.0.1')
+      near.pipe(far).pipe(near)
+      for (const socket of [near, far]) socket.on('error', () => near.destroy())
+    })
+    t.teardown(() => pipe.close())
+    await once(pipe.listen(where), 'listening')
+    return (pipe.address() as AddressInfo).port
+  }
+  await door({ path })
+  const addresses = [server!.address, `unix:${path}`]
+  if (Object.values(networkInterfaces()).some((list) => list!.some(({ address }) => address === '::1'))) {
+    addresses.push(`[::1]:${await door({ host: '::1', port: 0 })}`)
+  } else t.comment('there is no IPv6 here')
+  // The name has two addresses, and nobody listens at the first.
+  const { lookup } = dns
+  t.teardown(() => Object.assign(dns, { lookup }))
+  const found = ['127.0.0.9', '127.0.0.1'].map((address) => ({ address, family: 4 }))
+  type Back = (error: null, addresses: typeof found) => void
+  Object.assign(dns, { lookup: (_: string, __: object, back: Back) => setImmediate(back, null, found) })
+  addresses.push(`jobs.example:${server!.port}`)
+  const middleMan = await MiddleMan.connect({ client: addresses.join(',') })
+  t.teardown(() => middleMan.close({ timeout: 0 }))
+  await until(middleMan, (up) => up.length === addresses.length)
+  t.same(
+    await middleMan.worker('w').x!({ host: 'all' }),
+    addresses.map(() => 0),
+  )
 })
 
 t.test('askResult asks all servers, and gives the first value that there is', async (t) => {
