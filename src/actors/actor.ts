@@ -344,7 +344,10 @@ export class Actor implements Member {
     }
     const reason = error.message
     const after = this.#supervised ? afterEnd(this.#description!.restart, normal) : 'failed'
+    const { importing } = this.#startup
     const { counts } = this.#lose(error, after === 'again' && this.#group !== undefined ? 'held' : after)
+    // That one was only looked at, perhaps beside the one that runs.
+    if (importing) return
     if (after === 'done') this.#report.ended(reason, counts)
     else this.#report.crashed(error, this.info().state, counts)
     if (this.#held) this.#group!.failed(this.#name, reason)

@@ -25,6 +25,11 @@ export class Startup {
     })
   }
 
+  /** Somebody waits for the import, and hears why there is none. */
+  get importing(): boolean {
+    return this.#importing !== undefined
+  }
+
   /** Resolves with the next `create`. Rejects with why there is none. */
   created(): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -108,7 +108,7 @@ for (const host of ['thread', 'process'] as const) {
 }
 
 t.test('a file that does not load leaves the old code running, and the log says why', async (t) => {
-  const { write, says, worker, path } = await setUp(t, { 'w.mjs': source(1) })
+  const { server, write, says, worker, path } = await setUp(t, { 'w.mjs': source(1) })
   for (const [text, why] of [
     ['export default class {', 'SyntaxError'],
     ["throw new Error('at import')", 'at import'],
@@ -122,6 +122,8 @@ t.test('a file that does not load leaves the old code running, and the log says 
     t.ok(line.msg.includes(why), line.msg)
     t.same(await worker('w').version!({ arg: 1 }), [1, 1])
   }
+  const ended = server.lines.filter(({ msg }) => msg.includes('is not started again'))
+  t.same(ended, [], 'nothing is said to have ended that runs')
   write('w.mjs', source(3, { body: 'added() { return 5 }' }))
   await says('w.mjs was loaded again')
   t.equal(await worker('w').added!(), 5, 'a new method is known')
