@@ -186,6 +186,9 @@ const REPEATABLE: Record<number, boolean> = {
   [Verb.ALL_WORKER_INFO]: true,
 }
 
+/** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */
+export const HARMLESS = new Set<number>([Verb.ASK_RESULT, Verb.RESET_RESULT, Verb.WORKER_INFO, Verb.ALL_WORKER_INFO])
+
 const VERB_TITLES: Record<number, string> = {
   [Verb.ASK_RESULT]: 'askResult',
   [Verb.RESET_RESULT]: 'resetResult',

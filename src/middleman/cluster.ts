@@ -2,10 +2,17 @@
  * The servers that an application calls, as one: chooses for each call, keeps the calls that find none, and moves those
  * that certainly did not run, or may run again, to another server. docs/CLUSTER.md has the rules.
  */
-import { AuthenticationFailed, Cancelled, ConnectionError, NoServerAvailable, type OffstageError } from '../errors.js'
+import {
+  AuthenticationFailed,
+  Cancelled,
+  ConnectionError,
+  NoServerAvailable,
+  type OffstageError,
+  OutcomeUnknown,
+} from '../errors.js'
 import { Verb } from '../wire/envelope.js'
 import type { Address } from './addresses.js'
-import { type Call, type CallOwner, cancelled } from './call.js'
+import { type Call, type CallOwner, cancelled, HARMLESS } from './call.js'
 import type { ChannelOptions } from './channel.js'
 import { Link, type LinkOwner } from './link.js'
 import { Places, placeKey } from './place.js'
@@ -161,7 +168,7 @@ export class Cluster implements LinkOwner, CallOwner {
 
   refused(link: Link, call: Call, error: OffstageError): void {
     if (this.links.length === 1 || call.to !== undefined || error.executed !== 'no' || !ELSEWHERE.has(error.code)) {
-      call.fail(error)
+      call.fail(honest(call, error))
       return
     }
     if (error.code === 'OVERLOADED') this.#rotation.rest(link)
@@ -171,7 +178,7 @@ export class Cluster implements LinkOwner, CallOwner {
     call.channel = undefined
     call.delayed = true
     const other = this.#choose(call)
-    if (other === undefined) call.fail(error)
+    if (other === undefined) call.fail(honest(call, error))
     else other.send(call)
   }
 
@@ -216,6 +223,15 @@ export class Cluster implements LinkOwner, CallOwner {
 
 /** Their job key says where they go. */
 const PLACED = new Set<number>([Verb.ENQUEUE, Verb.DEQUEUE])
+
+/** Who refuses a call knows only of itself: on a server whose connection broke before, it may have run. */
+function honest(call: Call, error: OffstageError): OffstageError {
+  if (!call.sent || error.executed !== 'no' || HARMLESS.has(call.verb)) return error
+  return new OutcomeUnknown(
+    `${call.title} may have run on a server whose connection broke, and could not be run again: ${error.message}`,
+    { cause: error },
+  )
+}
 
 /** It may have been sent already, and have waited to be sent again. */
 function closed(call: Call): ConnectionError {

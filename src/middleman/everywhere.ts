@@ -1,7 +1,6 @@
 /** One call to every server, and what its outcomes come to. */
 import { NoServerAvailable, type OffstageError, PartialFailure } from '../errors.js'
-import { Verb } from '../wire/envelope.js'
-import type { Call } from './call.js'
+import { type Call, HARMLESS } from './call.js'
 import type { Cluster } from './cluster.js'
 import type { Link } from './link.js'
 
@@ -11,9 +10,6 @@ export interface Outcome {
   readonly value?: unknown
   readonly error?: OffstageError
 }
-
-/** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */
-const HARMLESS = new Set<number>([Verb.ASK_RESULT, Verb.RESET_RESULT, Verb.WORKER_INFO, Verb.ALL_WORKER_INFO])
 
 /**
  * Sends the calls that `make` gives to every server that is up, and resolves to their outcomes, in the order of the

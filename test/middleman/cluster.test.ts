@@ -60,6 +60,25 @@ t.test('what broke with its connection goes elsewhere only when it may run again
   t.equal(received(servers[0]!).filter(({ method }) => method === 'plain').length, 1, 'nor is it sent to its own again')
 })
 
+t.test('who refuses what another may have run does not say that it has not run', async (t) => {
+  const silent: Script = (call) => {
+    if (call.verb === Verb.ALL_WORKER_INFO) echo(call)
+  }
+  const servers = await start(t, 2, () => silent)
+  const middleMan = await connect(t, servers)
+  const worker = middleMan.worker('w')
+  const unknown = { name: 'OutcomeUnknown', executed: 'maybe', cause: { code: 'NO_WORKER', executed: 'no' } }
+  const calls = [worker.x!({ idempotent: true }), worker.y!({ idempotent: true })].map((call) =>
+    t.rejects(call, unknown),
+  )
+  await servers[0]!.until(() => received(servers[0]!).length === 1)
+  await servers[1]!.until(() => received(servers[1]!).length === 1)
+  servers[1]!.script = (call) => (call.verb === Verb.ALL_WORKER_INFO ? echo(call) : call.fail(noWorker()))
+  await stop(middleMan, servers[0]!)
+  servers[1]!.cut()
+  await Promise.all(calls)
+})
+
 t.test('a server that comes back takes its turns again, and no caller has waited for it', async (t) => {
   const servers = await start(t, 2)
   const middleMan = await connect(t, servers)
