@@ -40,7 +40,13 @@ export function describeWorker(
   return {
     Class,
     methods,
-    description: { name, methods: [...methods.keys()], refused, autoLoad: !noAutoLoad, ...rest },
+    description: {
+      name,
+      methods: [...methods.keys()],
+      refused,
+      autoLoad: !noAutoLoad && !rest.reloadOnSchedule,
+      ...rest,
+    },
   }
 }
 

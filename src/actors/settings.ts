@@ -13,6 +13,8 @@ export interface WorkerSettings {
   workerName: string
   /** Not started with the supervisor. */
   noAutoLoad: boolean
+  /** Not started with the supervisor: each firing of a schedule has an instance of its own. */
+  reloadOnSchedule: boolean
   /** Messages that may be in work at a time. */
   concurrency: number
   host: HostKind
@@ -87,6 +89,12 @@ const RULES: readonly Rule[] = [
   },
   {
     key: 'noAutoLoad',
+    fallback: false,
+    allowed: 'true or false',
+    check: (value) => typeof value === 'boolean',
+  },
+  {
+    key: 'reloadOnSchedule',
     fallback: false,
     allowed: 'true or false',
     check: (value) => typeof value === 'boolean',

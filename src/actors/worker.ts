@@ -33,6 +33,8 @@ export class MetaWorker {
   static workerName?: string
   /** Not started with the supervisor: only by `newWorker` or a schedule. */
   static noAutoLoad?: boolean
+  /** Not started with the supervisor: each firing of a schedule starts a fresh instance, runs the method, and ends it. */
+  static reloadOnSchedule?: boolean
   /** Messages that may be in work at a time (default 1). */
   static concurrency?: number
   /** `'thread'` (default) or `'process'`: one of its own; `'inline'`: in the supervisor's own thread. */

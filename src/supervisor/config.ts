@@ -11,20 +11,10 @@ import { ConfigurationError } from '../errors.js'
 import { type AccessRules, accessSchema } from './access.js'
 import { describe, type Environment, findConfigFile, readConfigFile } from './config-file.js'
 import { groupsSchema, readGroups } from './group-config.js'
-import { parseCron } from './schedule/cron.js'
-import { next } from './schedule/next.js'
-import type { Times } from './schedule/timer.js'
-import { zoneOf } from './schedule/zone.js'
+import { type Plan, type Planned, planSchema, readPlan } from './schedule/plan.js'
 import { environmentVariable, SETTING_NAMES, SETTINGS, type SettingName, type Settings } from './settings.js'
 import { Users } from './users.js'
 import { overridesSchema, type WorkerOverrides } from './worker-overrides.js'
-
-export interface Schedule {
-  readonly worker: string
-  readonly method: string
-  readonly times: Times
-  readonly data: unknown
-}
 
 export interface Config extends Settings {
   /** The file that was read, if there was one. */
@@ -33,7 +23,7 @@ export interface Config extends Settings {
   readonly workersByDefault: boolean
   readonly workerOverrides: ReadonlyMap<string, WorkerOverrides>
   readonly groups: readonly GroupPlan[]
-  readonly schedules: readonly Schedule[]
+  readonly schedules: readonly Planned[]
   /** Who may connect; empty: anyone. */
   readonly users: Users
   /** Who may do what; undefined: everybody everything. */
@@ -51,13 +41,6 @@ export interface ConfigSources {
   readonly groups?: unknown
 }
 
-const scheduleSchema = z.strictObject({
-  trigger_args: z.string().optional(),
-  cron: z.string().optional(),
-  data: z.unknown().optional(),
-  timezone: z.string().optional(),
-})
-
 const fileSchema = z.strictObject({
   supervisor: z
     .strictObject(
@@ -68,7 +51,7 @@ const fileSchema = z.strictObject({
   client: z.unknown().optional(),
   users: z.record(z.string(), z.unknown()).optional(),
   access: accessSchema.optional(),
-  schedules: z.record(z.string(), z.record(z.string(), scheduleSchema)).optional(),
+  schedules: z.record(z.string(), z.record(z.string(), planSchema)).optional(),
   workers: z.record(z.string(), overridesSchema).optional(),
   groups: groupsSchema.optional(),
 })
@@ -144,26 +127,11 @@ function fromText(name: SettingName, text: string): unknown {
   return value
 }
 
-function readSchedules(
-  workers: Record<string, Record<string, z.infer<typeof scheduleSchema>>>,
-  file: string,
-): Schedule[] {
+function readSchedules(workers: Record<string, Record<string, Plan>>, file: string): Planned[] {
   return Object.entries(workers).flatMap(([worker, methods]) =>
-    Object.entries(methods).map(([method, entry]) => {
-      const where = `${file}: schedules.${worker}.${method}`
-      const line = entry.trigger_args ?? entry.cron
-      if (method === 'create') {
-        throw new ConfigurationError(
-          `${where}: create runs once when a worker is started and cannot be scheduled; schedule another method`,
-        )
-      }
-      if (line === undefined || (entry.trigger_args !== undefined && entry.cron !== undefined)) {
-        throw new ConfigurationError(`${where} needs one cron line, as "trigger_args" or as "cron"`)
-      }
-      const cron = parseCron(line, where)
-      const zone = zoneOf(entry.timezone, where)
-      return { worker, method, times: (after: number) => next(cron, zone, after), data: entry.data }
-    }),
+    Object.entries(methods).map(([method, plan]) =>
+      readPlan({ worker, workerKey: '', method }, plan, `${file}: schedules.${worker}.${method}`),
+    ),
   )
 }
 

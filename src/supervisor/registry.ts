@@ -218,6 +218,16 @@ export class Registry {
     }
   }
 
+  /** An instance with the data that the configuration has for the worker. */
+  startFresh(worker: string, workerKey: string): Promise<void> {
+    return this.startNew(worker, workerKey, this.#dataOf(worker))
+  }
+
+  /** Whether each firing of a schedule has an instance of its own. */
+  reloads(worker: string): boolean {
+    return this.#class(worker).description.reloadOnSchedule
+  }
+
   async remove(worker: string, workerKey: string): Promise<void> {
     const actor = this.instance(worker, workerKey)
     await actor.stop(this.#options.stopTimeout)

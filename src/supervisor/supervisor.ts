@@ -124,13 +124,14 @@ export class Supervisor {
 
   async #start(): Promise<void> {
     await this.#registry.start()
+    // Before any job runs: what was queued for a schedule is still there to be seen.
+    await this.#schedules.start()
     this.#dispatcher?.start()
     const dispatcher = this.#dispatcher
     if (dispatcher !== undefined) {
       // By the monotonic clock: what a jump of the wall clock made due must not wait for that same clock.
       this.#sweeps = setInterval(() => dispatcher.sweep(), this.#config.persistent_delay * 1_000)
     }
-    this.#schedules.start()
     this.#reloader?.start()
     this.#heartbeats = setInterval(() => {
       for (const session of this.#sessions) session.heartbeat()
@@ -228,7 +229,6 @@ async function build(
   const reloader = config.watch ? new Reloader({ folders, registry, log }) : undefined
   await reloader?.begin()
   await registry.load(findWorkerFiles(folders))
-  const schedules = new Schedules(config.schedules, registry, log, config.file)
   const store = config.persistent_disabled ? undefined : await openStore(config, log)
   if (store !== undefined) {
     undo.push(() => store.close())
@@ -236,13 +236,23 @@ async function build(
     dispatcher = new Dispatcher({ store, registry, log, releaseDelay: config.persistent_delay * 1_000 })
   }
   const { attempts } = config
+  const onScheduled = (runAt: number) => dispatcher?.expect(runAt)
+  const schedules = new Schedules({
+    schedules: config.schedules,
+    registry,
+    log,
+    folder: config.data,
+    store,
+    attempts,
+    onScheduled,
+  })
   const service = new Service({
     registry,
     store,
     results,
     attempts,
     log,
-    onScheduled: (runAt) => dispatcher?.expect(runAt),
+    onScheduled,
   })
   return { config, log, registry, store, dispatcher, schedules, reloader, service }
 }

@@ -8,6 +8,7 @@ const milliseconds = z.number().min(0)
 
 const settings = {
   no_auto_load: z.boolean(),
+  reload_on_schedule: z.boolean(),
   concurrency: z.int().min(1).max(10_000),
   host: z.enum(HOST_KINDS),
   create_timeout: milliseconds,

@@ -214,6 +214,7 @@ t.test('without statics the name is that of the file, and the defaults hold', as
     methods: [],
     refused: [],
     autoLoad: true,
+    reloadOnSchedule: false,
     concurrency: 1,
     host: 'thread',
     createTimeout: 60_000,

@@ -155,7 +155,7 @@ refused(t, 'supervisor: { port: 1 }\nbackgroundrb: { port: 2 }', 'two names of o
 refused(t, 'supervisor: { ":port": 1, port: 2 }', '"port" stands twice')
 refused(t, 'workers: { foo: { concurency: 1 } }', 'workers.foo.concurency', 'concurrency')
 refused(t, 'schedules: { w: { create: { cron: "* * * * * *" } } }', 'schedules.w.create', 'cannot be scheduled')
-refused(t, 'schedules: { w: { m: { data: 1 } } }', 'schedules.w.m', 'needs one cron line')
+refused(t, 'schedules: { w: { m: { data: 1 } } }', 'schedules.w.m', 'needs one of: "cron"')
 refused(t, 'schedules: { w: { m: { cron: "* * *" } } }', 'schedules.w.m', '3 fields')
 refused(t, 'schedules: { w: { m: { cron: "* 99 * * * *" } } }', 'schedules.w.m', 'minute')
 refused(t, 'schedules: { w: { m: { cron: "* * * * * *", timezone: Mars } } }', '"Mars" is no time zone')

@@ -2,8 +2,8 @@
  * Rings at the times of schedules, by the wall clock, whatever that does. It looks at it every second by the
  * monotonic clock, rather than to wait for one far-off time: that would be wrong after every jump.
  *
- * After a jump, forward or back, the next times are computed anew and what lies between is left out. A time that
- * has come while the program was busy still rings, once and late.
+ * After a jump, forward or back, the next times are computed anew and what lies between is left out, but that whoever
+ * wants to is told. A time that has come while the program was busy still rings, once and late.
  */
 
 /** Milliseconds from one look at the wall clock to the next, at most. */
@@ -19,6 +19,8 @@ export interface Rings {
   readonly times: Times
   /** Hears the time that it rings for. */
   readonly ring: (at: number) => void
+  /** Hears the first time that a jump forward went over. */
+  readonly missed?: (at: number) => void
 }
 
 interface Line extends Rings {
@@ -73,6 +75,8 @@ export class ScheduleTimer {
     const now = Date.now()
     if (Math.abs(jumped) >= JUMP) {
       this.#onJump(jumped)
+      const over = [...this.#lines].filter(({ next }) => next <= now)
+      for (const { missed, next } of over) missed?.(next)
       this.#planAll(now)
     } else this.#ringAll(now)
     this.#arm()
