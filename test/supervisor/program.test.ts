@@ -167,7 +167,7 @@ t.test('SIGTERM lets the running call finish, tells clients, and closes the jour
   const folder = t.testdir({ gate: '', record: '' })
   const server = await Server.start({ data: join(folder, 'data'), env: { RECORD: join(folder, 'record') } })
   t.teardown(() => server.kill())
-  const middleMan = await MiddleMan.connect({ client: server.address, connectTimeout: 200 })
+  const middleMan = await MiddleMan.connect({ client: server.address, connectTimeout: 2_000 })
   const worker = middleMan.worker('recording_worker')
   const running = worker.recordSlowly!({ arg: { gate: join(folder, 'gate') } })
   while ((await middleMan.worker('recording_worker').workerInfo()).inFlight !== 1);

@@ -37,7 +37,7 @@ t.test('case 38: when the line goes dead, both sides notice, and the work of the
   const line = await cable(t, port)
   const cluster = new Cluster({
     addresses: parseAddresses(`127.0.0.1:${line.port}`),
-    connectTimeout: 300,
+    connectTimeout: 3_000,
     timeout: -1,
     limits: { ...PEER_LIMITS, heartbeat: 1_000 },
   })
