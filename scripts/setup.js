@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -22,6 +22,11 @@ export function install() {
   // `npm ci` empties the folder: a marker is there as long as what it stands for.
   const installed = join(root, `node_modules/.offstage-installed-${lock.slice(0, 16)}`)
   if (existsSync(installed)) return
+  // `npm ci` would empty what the link leads to, and others use.
+  if (lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    say('node_modules is a link to packages of another package-lock.json: remove the link, and they are installed here')
+    process.exit(1)
+  }
   say('installing the packages (npm ci)')
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
   writeFileSync(installed, '')
