@@ -37,7 +37,10 @@ const queue = [...files]
 await Promise.all(Array.from({ length: AT_A_TIME }, runNext))
 if (wanted.length === 0 && COVERED) reportCoverage()
 say(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
-process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
+// Elsewhere a part that is missing may be; in CI that would be a test that nobody ever runs.
+const missing = process.env.CI === 'true' && total.skipped > 0 && process.env.TAP_GREP === undefined
+if (missing) say('in CI no test may be skipped: install what is missing')
+process.exitCode = total.failed > 0 || total.passed === 0 || missing ? 1 : 0
 
 async function runNext() {
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {

@@ -3,22 +3,7 @@ import type { Test } from 'tap'
 import type { HostKind } from '#offstage/actors/settings.js'
 import { callBody, loadable, rig, workerSource } from '../actors/support.js'
 
-/** Given to `t.test`: `skip` says why this kind of host cannot do that. */
-interface Ability {
-  skip: string | false
-}
-
-export interface HostAbilities {
-  /** Ends alone: by itself, or ended from outside whatever it is doing. */
-  endsAlone: Ability
-  ownHeap: Ability
-  ownOutput: Ability
-  ownGlobals: Ability
-  ownEnvironment: Ability
-}
-
-export async function hostContract(t: Test, host: HostKind, abilities: HostAbilities): Promise<void> {
-  const ends = abilities.endsAlone
+export async function hostContract(t: Test, host: HostKind): Promise<void> {
   const make = (t: Test, body: string, statics = '', before = '') =>
     rig(t, workerSource(`static host = '${host}'\n${statics}\n${body}`, before))
 
@@ -289,7 +274,10 @@ export async function hostContract(t: Test, host: HostKind, abilities: HostAbili
     t.equal(r.actor.info().state, 'stopped.normal')
   })
 
-  t.test('does not lose what was done when it ends by itself, and starts again', ends, async (t) => {
+  // An inline host shares thread, heap, output, environment and globals of the supervisor, and ends or blocks with it.
+  if (host === 'inline') return
+
+  t.test('does not lose what was done when it ends by itself, and starts again', async (t) => {
     const r = await make(t, 'quick(n) { return n }\ndie() { process.exit(1) }')
     const done = [1, 2, 3].map((n) => r.call('quick', { arg: n }))
     const dead = r.call('die')
@@ -299,7 +287,7 @@ export async function hostContract(t: Test, host: HostKind, abilities: HostAbili
     t.equal(await after, 4)
   })
 
-  t.test('can be ended while a method is in an endless loop', ends, async (t) => {
+  t.test('can be ended while a method is in an endless loop', async (t) => {
     const r = await make(t, 'loop() { for (;;); }')
     const looping = t.rejects(r.call('loop'), { code: 'WORKER_STOPPED' })
     await r.actor.stop(1)
@@ -307,7 +295,7 @@ export async function hostContract(t: Test, host: HostKind, abilities: HostAbili
     t.equal(r.actor.info().state, 'stopped.normal')
   })
 
-  t.test('has a heap of its own with a limit', abilities.ownHeap, async (t) => {
+  t.test('has a heap of its own with a limit', async (t) => {
     const r = await make(
       t,
       `limit() { return getHeapStatistics().heap_size_limit }`,
@@ -318,7 +306,7 @@ export async function hostContract(t: Test, host: HostKind, abilities: HostAbili
     t.ok(limit >= 64 && limit < 512, `${limit} MiB with what V8 takes for new objects`)
   })
 
-  t.test('has its stdout and stderr line by line in its log', abilities.ownOutput, async (t) => {
+  t.test('has its stdout and stderr line by line in its log', async (t) => {
     const r = await make(t, `speak() { console.log('to stdout'); console.error('to stderr') }`)
     await r.call('speak')
     for (const stream of ['stdout', 'stderr']) {
@@ -327,24 +315,20 @@ export async function hostContract(t: Test, host: HostKind, abilities: HostAbili
     }
   })
 
-  t.test(
-    'has variables of its own in its environment, besides the inherited ones',
-    abilities.ownEnvironment,
-    async (t) => {
-      const r = await make(
-        t,
-        `read() { return [process.env.OWN, process.env.PATH] }
+  t.test('has variables of its own in its environment, besides the inherited ones', async (t) => {
+    const r = await make(
+      t,
+      `read() { return [process.env.OWN, process.env.PATH] }
       set() { process.env.OFFSTAGE_HOST_MARK = '1' }`,
-        `static env = { OWN: 'a value = with anything' }`,
-      )
-      t.same(await r.call('read'), ['a value = with anything', process.env.PATH])
-      await r.call('set')
-      t.equal(process.env.OWN, undefined)
-      t.equal(process.env.OFFSTAGE_HOST_MARK, undefined)
-    },
-  )
+      `static env = { OWN: 'a value = with anything' }`,
+    )
+    t.same(await r.call('read'), ['a value = with anything', process.env.PATH])
+    await r.call('set')
+    t.equal(process.env.OWN, undefined)
+    t.equal(process.env.OFFSTAGE_HOST_MARK, undefined)
+  })
 
-  t.test('has globals of its own', abilities.ownGlobals, async (t) => {
+  t.test('has globals of its own', async (t) => {
     const r = await make(t, 'set() { globalThis.offstageHostMark = 1 }')
     await r.call('set')
     t.equal(Reflect.get(globalThis, 'offstageHostMark'), undefined)
