@@ -7,10 +7,7 @@ import { decodeValue, encodeValue } from '../wire/codec.js'
 import type { Connection } from '../wire/connection.js'
 import { FrameType } from '../wire/frame.js'
 import { type HelloLimits, readAuth, readHello, writePreamble } from '../wire/handshake.js'
-import { Binding, type Credentials, SCRAM, SCRAM_TLS, ScramClient } from '../wire/scram.js'
-
-/** RFC 9266. */
-const EXPORTER = 'EXPORTER-Channel-Binding'
+import { Binding, type Credentials, keysOf, SCRAM, SCRAM_TLS, ScramClient } from '../wire/scram.js'
 
 export class Greeting {
   readonly #socket: Socket
@@ -54,8 +51,7 @@ export class Greeting {
       )
     }
     if (credentials === undefined) throw new AuthenticationFailed('the server asks for a user and a password')
-    const exported =
-      this.#socket instanceof TLSSocket ? this.#socket.exportKeyingMaterial(32, EXPORTER, Buffer.alloc(0)) : undefined
+    const exported = this.#socket instanceof TLSSocket ? keysOf(this.#socket) : undefined
     // Under TLS never without its binding: a server that leaves that out is not the one at the other end of TLS.
     const mechanism = exported === undefined ? SCRAM : SCRAM_TLS
     if (!auth.includes(mechanism)) {

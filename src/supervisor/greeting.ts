@@ -12,7 +12,7 @@ import { encodeFailure } from '../wire/failure.js'
 import { FrameType } from '../wire/frame.js'
 import { PREAMBLE_BYTES, readAuth, readPreamble, writeHello } from '../wire/handshake.js'
 import { HANDSHAKE_MAX_BODY, HANDSHAKE_MAX_FRAMES } from '../wire/limits.js'
-import { Binding, SCRAM, SCRAM_TLS, ScramServer } from '../wire/scram.js'
+import { Binding, keysOf, SCRAM, SCRAM_TLS, ScramServer } from '../wire/scram.js'
 import type { WireStats } from '../wire/stats.js'
 import type { FailedAttempts } from './failed-attempts.js'
 import type { Logger } from './log.js'
@@ -21,9 +21,6 @@ import type { WireLimits } from './wire-limits.js'
 
 /** Who has not said who it is, where nobody has to. */
 const ANONYMOUS = 'anonymous'
-
-/** RFC 9266. */
-const EXPORTER = 'EXPORTER-Channel-Binding'
 
 export interface Guest {
   /** Address and port. */
@@ -171,10 +168,7 @@ export class Greeting {
     if (!this.#mechanisms().includes(mechanism)) {
       throw new AuthenticationFailed(`this server authenticates by ${this.#mechanisms().join(' or ')}`)
     }
-    const exported =
-      mechanism === SCRAM_TLS
-        ? (this.#socket as TLSSocket).exportKeyingMaterial(32, EXPORTER, Buffer.alloc(0))
-        : undefined
+    const exported = mechanism === SCRAM_TLS ? keysOf(this.#socket as TLSSocket) : undefined
     const preamble = this.#received.subarray(0, PREAMBLE_BYTES)
     this.#scram = new ScramServer(new Binding(preamble, this.#hello, exported), this.#options.users.find)
     this.#connection!.out.frame(FrameType.AUTH, 0, 0, encodeValue({ data: this.#scram.first(data) }))

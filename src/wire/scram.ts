@@ -7,6 +7,7 @@
  * changes the offered versions or mechanisms on the way, or replays an attempt, fails.
  */
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import { AuthenticationFailed } from '../errors.js'
 
@@ -49,6 +50,11 @@ export class Binding {
   get attribute(): string {
     return Buffer.concat([Buffer.from(this.#header), this.#bytes]).toString('base64')
   }
+}
+
+/** What ties an attempt to this TLS connection: RFC 9266. */
+export function keysOf(socket: TLSSocket): Buffer {
+  return socket.exportKeyingMaterial(KEY_BYTES, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
 }
 
 const pbkdf2Async = promisify(pbkdf2)

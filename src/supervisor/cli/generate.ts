@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { Command } from 'commander'
+import { complain } from './complain.js'
 import { CONFIGURATION, testText, workerText } from './templates.js'
 
 /** sysexits.h. */
@@ -75,6 +76,6 @@ function say(text: string): void {
 }
 
 function fail(status: number, text: string): number {
-  process.stderr.write(`offstage: ${text}\n`)
+  complain(text)
   return status
 }

@@ -13,6 +13,7 @@ import { salvageJournal } from '../../persistence/journal/tools/salvage.js'
 import { realToolFs } from '../../persistence/journal/tools/tool-fs.js'
 import { folderUser } from '../../persistence/journal/tools/user.js'
 import { checkText } from './check-text.js'
+import { complain } from './complain.js'
 import { backupText, restoreText } from './copy-text.js'
 import { Output, ReaderLeft } from './output.js'
 import { recordLine } from './record-json.js'
@@ -193,10 +194,6 @@ function failed(error: unknown): number {
   }
   complain(`${error.message}: look at the disk and at the system's log`)
   return ExitCode.io
-}
-
-function complain(text: string): void {
-  process.stderr.write(`offstage: ${text}\n`)
 }
 
 function print(text: string): void {

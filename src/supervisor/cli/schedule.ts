@@ -4,6 +4,7 @@ import { OffstageError } from '../../errors.js'
 import { parseCron } from '../schedule/cron.js'
 import { next } from '../schedule/next.js'
 import { zoneOf } from '../schedule/zone.js'
+import { complain } from './complain.js'
 
 const USAGE = 64
 const NEVER = 1
@@ -48,11 +49,11 @@ function print(expression: string, options: { tz?: string; number: number; after
     }
     if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`)
     if (at !== undefined) return 0
-    process.stderr.write(`offstage: "${expression}" fires ${lines.length === 0 ? 'never' : 'no more'} after that\n`)
+    complain(`"${expression}" fires ${lines.length === 0 ? 'never' : 'no more'} after that`)
     return lines.length === 0 ? NEVER : 0
   } catch (error) {
     if (!(error instanceof OffstageError)) throw error
-    process.stderr.write(`offstage: ${error.message}\n`)
+    complain(error.message)
     return USAGE
   }
 }

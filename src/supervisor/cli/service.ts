@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { OffstageError } from '../../errors.js'
 import type { Config } from '../config.js'
 import { findSupervisor, removePidFile } from '../pid-file.js'
+import { complain } from './complain.js'
 import { configOf, startDetached, withSettings } from './start.js'
 
 /** LSB 5.0, 20.2: of `status`, then of the others. */
@@ -109,8 +110,4 @@ async function tryTo(
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
-}
-
-function complain(text: string): void {
-  process.stderr.write(`offstage: ${text}\n`)
 }

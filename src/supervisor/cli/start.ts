@@ -6,6 +6,7 @@ import type { Logger } from '../log.js'
 import { findSupervisor, writePidFile } from '../pid-file.js'
 import { SETTINGS, type SettingName } from '../settings.js'
 import type { Supervisor } from '../supervisor.js'
+import { complain } from './complain.js'
 import { detach, parentOfDetached } from './detach.js'
 
 /** Settings that have a flag of their own; the others are for the file and the environment. */
@@ -190,8 +191,4 @@ function explain(error: unknown): { text: string; status: number } {
   const known = error instanceof OffstageError
   const text = known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
   return { text, status: known && 'exitCode' in error ? (error.exitCode as number) : 70 }
-}
-
-function complain(text: string): void {
-  for (const line of text.split('\n')) process.stderr.write(`offstage: ${line}\n`)
 }

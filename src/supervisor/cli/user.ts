@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { Command } from 'commander'
 import { makeVerifier } from '../../wire/scram.js'
+import { complain } from './complain.js'
 
 const FEWEST_CHARACTERS = 8
 /** `EX_USAGE` of sysexits.h. */
@@ -35,7 +36,7 @@ async function add(name: string): Promise<number> {
 }
 
 function fail(message: string): number {
-  process.stderr.write(`offstage: ${message}\n`)
+  complain(message)
   return USAGE
 }
 
