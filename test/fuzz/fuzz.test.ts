@@ -92,7 +92,10 @@ t.test(
             seen.push([corr, chunk.toString('hex', start, end)])
             if (type === FrameType.CALL) allowed(() => readEnvelope(chunk, start, end))
             const value = allowed(() => decodeValue(chunk, start, end))
-            if (value !== REFUSED) t.same(decodeValue(encodeValue(value)), value)
+            if (value === REFUSED) return
+            // As bytes: of two values, one may be an invalid date, which is equal to nothing.
+            const encoded = encodeValue(value)
+            t.same(encodeValue(decodeValue(encoded)), encoded)
           })
           const all = Buffer.concat(frames)
           allowed(() => {
@@ -111,7 +114,7 @@ t.test(
           return JSON.stringify(seen) === JSON.stringify(whole)
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 500, examples: [[[frameBytes(FrameType.CALL, 0, Buffer.from('c1f97e00', 'hex'))], []]] },
     )
   },
 )

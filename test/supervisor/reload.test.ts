@@ -13,10 +13,10 @@ function source(version: number, { statics = '', body = '', before = '' } = {}):
     export default class extends MetaWorker {
       ${statics}
       version(n) { return [${version}, n] }
-      /** Until there is such a file. */
+      /** Until there is such a file, or it is cancelled. */
       async hold(path) {
         this.cache.set('holds', 1)
-        while (!existsSync(path)) await new Promise((next) => setTimeout(next, 10))
+        while (!existsSync(path) && !this.signal.aborted) await new Promise((next) => setTimeout(next, 10))
         return ${version}
       }
       ${body}
@@ -64,7 +64,8 @@ for (const host of ['thread', 'process'] as const) {
       const statics = `static host = '${host}'`
       const { folder, write, says, worker, holds } = await setUp(t, { 'w.mjs': source(1, { statics }) })
       t.same(await worker('w').version!({ arg: 0 }), [1, 0])
-      await worker('w').asyncHold!({ arg: join(folder, 'go on') })
+      const cancelling = new AbortController()
+      const first = t.rejects(worker('w').hold!({ arg: '/never', signal: cancelling.signal }), { code: 'CANCELLED' })
       await holds('w')
       const order: number[] = []
       const waiting = Array.from({ length: 100 }, (_, i) =>
@@ -76,11 +77,14 @@ for (const host of ['thread', 'process'] as const) {
       const held = worker('w').hold!({ arg: join(folder, 'go on') })
       write('w.mjs', source(2, { statics }))
       await says('w.mjs was loaded again')
-      writeFileSync(join(folder, 'go on'), '')
+      // Its host hears this behind the order to stop: until then it might begin what had been sent ahead to it.
+      cancelling.abort()
+      await first
       t.same(
         await Promise.all(waiting),
         waiting.map((_, i) => [2, i]),
       )
+      writeFileSync(join(folder, 'go on'), '')
       t.same(
         order,
         waiting.map((_, i) => i),
