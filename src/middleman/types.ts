@@ -166,8 +166,9 @@ interface Dequeue {
   (options: DequeueOptions): Promise<boolean>
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the only type that a method of any parameters extends
-type AnyMethod = (...args: any[]) => unknown
+/** A method that can do with one argument or none: a call brings no more. */
+// biome-ignore lint/suspicious/noExplicitAny: the only type that a method of any parameter extends
+type AnyMethod = (argument: any) => unknown
 
 /** Names of `MetaWorker` itself, and those that a supervisor never exposes or a proxy has for itself. */
 type NotCallable =
@@ -224,8 +225,8 @@ type IsPrefixed<K extends string> = K extends `${Prefix}${infer Rest}`
     : false
   : false
 
-/** The names of a method with a prefix, in its own case. */
-type Prefixed<P extends Prefix, K extends string> = K extends `${string}_${string}`
+/** The names of a method with a prefix, in its own case. A first letter that is a capital would be lost in camelCase. */
+type Prefixed<P extends Prefix, K extends string> = K extends `${string}_${string}` | Capitalize<K>
   ? `${P}_${K}`
   : K extends Lowercase<K>
     ? `${P}_${K}` | `${P}${Capitalize<K>}`
