@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import type { Plan } from './measure.js'
 import type { Result } from './result.js'
 import { callRows } from './rows/calls.js'
+import { clusterCallRows } from './rows/cluster_calls.js'
 import { drainRows } from './rows/drain.js'
 import { enqueueRows } from './rows/enqueue.js'
 import { memoryRows } from './rows/memory.js'
@@ -28,6 +29,6 @@ process.once('SIGINT', () => process.exit(130))
 
 const run = openRun(values, values.quick ? QUICK : FULL)
 const results: Result[] = []
-for (const group of [enqueueRows, drainRows, callRows, processCallRows, memoryRows, restartRows, wireRows])
-  results.push(...(await group(run.context)))
+const groups = [enqueueRows, drainRows, callRows, processCallRows, clusterCallRows, memoryRows, restartRows, wireRows]
+for (const group of groups) results.push(...(await group(run.context)))
 run.finish(results)
