@@ -13,12 +13,16 @@ export function checkNewJob(job: NewJob): void {
   checkName('method', job.method)
   checkName('jobKey', job.jobKey)
   if (job.jobKey === '') refuse('jobKey', 'is empty', 'give every queued job a key')
-  if (!Number.isFinite(job.runAt)) refuse('runAt', `is ${job.runAt}`, 'give a time in ms since 1970')
+  checkRunAt(job.runAt)
   if (job.priority !== (job.priority | 0)) refuse('priority', `is ${job.priority}`, 'give a whole number of 32 bits')
   const { maxAttempts } = job
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > MAX_ATTEMPTS) {
     refuse('maxAttempts', `is ${maxAttempts}`, `give a whole number from 1 to ${MAX_ATTEMPTS}`)
   }
+}
+
+export function checkRunAt(runAt: number): void {
+  if (!Number.isFinite(runAt)) refuse('runAt', `is ${runAt}`, 'give a time in ms since 1970')
 }
 
 function checkName(field: string, text: string): void {

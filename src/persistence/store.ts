@@ -53,11 +53,21 @@ export interface JobFailure {
   readonly stack?: string
 }
 
+export interface FailOptions {
+  /** Its host ended while it ran: the job becomes a suspect. */
+  readonly crashed?: boolean
+  /** Milliseconds until the next attempt, in place of the store's backoff; `false`: there is none, the job is dead. */
+  readonly retryIn?: number | false | undefined
+}
+
 /** What happened to a failed attempt. `stale`: it was no longer the current one, so nothing changed. */
 export type FailOutcome =
   | { readonly state: 'retry'; readonly runAt: number }
   | { readonly state: 'dead' }
   | { readonly state: 'stale' }
+
+/** What became of a dead job that should run again. `taken`: an unfinished job has its key. */
+export type Revived = 'revived' | 'taken' | 'unknown'
 
 export type JobState = 'scheduled' | 'ready' | 'active' | 'dead'
 
@@ -67,6 +77,7 @@ export interface JobInfo extends QueueName {
   readonly jobKey: string
   readonly state: JobState
   readonly priority: number
+  /** When it is due; of a dead job, when it died. */
   readonly runAt: number
   readonly enqueuedAt: number
   /** Starts so far. */
@@ -111,6 +122,15 @@ export interface JobStore {
   /** Removes the unfinished job with this key unless it is running. True once the removal is durable. */
   remove(queue: QueueName, jobKey: string): Promise<boolean>
 
+  /** Makes the unfinished job with this key due at `runAt`, unless it is running. True once that is durable. */
+  reschedule(queue: QueueName, jobKey: string, runAt: number): Promise<boolean>
+
+  /** Gives a dead job all its attempts again, due now. Resolves when that is durable. */
+  revive(id: number): Promise<Revived>
+
+  /** Removes a dead job, or one that waits. True once the removal is durable. */
+  discard(id: number): Promise<boolean>
+
   /**
    * Claims up to `limit` due jobs of a queue, highest priority first, then lowest id. Resolves when the
    * claims are written (durable when one is `atMostOnce`), so that a job that kills the process is counted.
@@ -125,10 +145,9 @@ export interface JobStore {
   finish(attempts: readonly Attempt[]): Promise<boolean[]>
 
   /**
-   * Records a failed attempt: back to the queue with backoff, or dead when its attempts are used up.
-   * `crashed` marks the job as suspect. Resolves when durable.
+   * Records a failed attempt: back to the queue with backoff, or dead when its attempts are used up. Resolves when durable.
    */
-  fail(attempt: Attempt, failure: JobFailure, crashed?: boolean): Promise<FailOutcome>
+  fail(attempt: Attempt, failure: JobFailure, options?: FailOptions): Promise<FailOutcome>
 
   /**
    * Puts a claimed job back, due at `runAt` (default now), and takes this attempt off its count when

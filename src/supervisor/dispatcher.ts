@@ -200,7 +200,7 @@ export class Dispatcher implements ReplySink {
       this.#putBack(active)
     } else {
       const crashed = error.code === 'WORKER_CRASHED'
-      const fail = () => this.#store.fail(active, failureOf(error), crashed)
+      const fail = () => this.#store.fail(active, failureOf(error), { crashed })
       this.#record(fail, active, (outcome) => {
         if (outcome.state === 'retry') {
           this.expect(outcome.runAt)

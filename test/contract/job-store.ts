@@ -194,7 +194,7 @@ export function jobStoreContract(open: OpenStore): void {
   t.test('an attempt that ended with its host makes the job a suspect, claimed alone', async (t) => {
     const { store, time, claimOne } = await setup(t)
     await store.enqueue([newJob('poison'), newJob('innocent')])
-    await store.fail(await claimOne(), FAILURE, true)
+    await store.fail(await claimOne(), FAILURE, { crashed: true })
     time.now += 1000
     const claimed = await store.claim(A, 10)
     t.match(claimed, [{ jobKey: 'poison', suspect: true }])
@@ -210,7 +210,7 @@ export function jobStoreContract(open: OpenStore): void {
     const { store, claimOne } = await setup(t)
     await store.enqueue([newJob('1', { atMostOnce: true }), newJob('2', { atMostOnce: true })])
     t.same(await store.fail(await claimOne(), FAILURE), { state: 'dead' })
-    t.same(await store.fail(await claimOne(), FAILURE, true), { state: 'dead' })
+    t.same(await store.fail(await claimOne(), FAILURE, { crashed: true }), { state: 'dead' })
     const dead = await store.inspect({ state: 'dead' })
     t.equal(dead[0]?.failure?.message, FAILURE.message)
     t.match(dead[1]?.failure?.message, /^outcome unknown/)
@@ -235,6 +235,68 @@ export function jobStoreContract(open: OpenStore): void {
     t.equal(await store.remove(A, 'k'), true)
     t.same(await store.claim(A, 1), [])
     t.same(store.counts(), { scheduled: 0, ready: 0, active: 0, dead: 0 })
+  })
+
+  t.test('a failed attempt can say when the next is, or that there is none', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    await store.enqueue([newJob('k')])
+    t.same(await store.fail(await claimOne(), FAILURE, { retryIn: 7 }), { state: 'retry', runAt: START + 7 })
+    time.now += 7
+    t.same(await store.fail(await claimOne(), FAILURE, { retryIn: 0 }), { state: 'retry', runAt: START + 7 })
+    t.same(await store.fail(await claimOne(), FAILURE, { retryIn: false }), { state: 'dead' })
+    t.match(await store.inspect({}), [{ state: 'dead', attempts: 3, runAt: START + 7 }], 'and when it died')
+  })
+
+  t.test('a waiting job can be moved to another time, not a running one', async (t) => {
+    const { store, time, due, claimOne } = await setup(t)
+    const { id } = (await store.enqueue([newJob('k', { runAt: START + 1000 })]))[0]!
+    t.equal(await store.reschedule(A, 'k', START + 5000), true)
+    t.equal(store.nextDue(), START + 5000)
+    t.equal(await store.reschedule(A, 'unknown', START), false)
+    t.equal(await store.reschedule(B, 'k', START), false)
+    t.equal(await store.reschedule(A, 'k', START - 1), true)
+    await Promise.resolve()
+    t.same(due, ['mailer/'])
+    t.equal(await store.reschedule(A, 'k', START + 10), true, 'also one that is due')
+    t.same(await store.claim(A, 1), [])
+    time.now += 10
+    const job = await claimOne()
+    t.match(job, { id, attempt: 1 })
+    t.equal(await store.reschedule(A, 'k', START), false)
+    await t.rejects(store.reschedule(A, 'k', Number.NaN), { code: 'INVALID_ARGUMENT' })
+  })
+
+  t.test('a dead job can be revived with all its attempts, unless its key is taken', async (t) => {
+    const { store, due, claimOne } = await setup(t)
+    const { id } = (await store.enqueue([newJob('k', { maxAttempts: 2 })]))[0]!
+    await store.fail(await claimOne(), FAILURE, { retryIn: 0, crashed: true })
+    await store.fail(await claimOne(), FAILURE)
+    t.equal(await store.revive(999_999), 'unknown')
+    const other = (await store.enqueue([newJob('k')]))[0]!
+    t.equal(other.created, true)
+    t.equal(await store.revive(id), 'taken')
+    t.equal(await store.remove(A, 'k'), true)
+    due.length = 0
+    const both = await Promise.all([store.revive(id), store.revive(id)])
+    t.same(both, ['revived', 'unknown'])
+    t.same(due, ['mailer/'])
+    t.match(await store.inspect({}), [{ id, state: 'ready', attempts: 0, failure: FAILURE }])
+    t.same(await store.enqueue([newJob('k')]), [{ id, created: false }], 'it holds its key')
+    t.match(await claimOne(), { id, attempt: 1, suspect: false })
+    t.equal(await store.revive(id), 'unknown')
+  })
+
+  t.test('a dead job can be discarded, and one that waits, not a running one', async (t) => {
+    const { store, claimOne } = await setup(t)
+    const [dead, waiting] = await store.enqueue([newJob('dead', { maxAttempts: 1 }), newJob('waiting')])
+    const first = await claimOne()
+    t.equal(await store.discard(dead!.id), false)
+    await store.fail(first, FAILURE)
+    t.equal(await store.discard(dead!.id), true)
+    t.equal(await store.discard(dead!.id), false)
+    t.equal(await store.discard(waiting!.id), true)
+    t.same(store.counts(), { scheduled: 0, ready: 0, active: 0, dead: 0 })
+    t.match(await store.enqueue([newJob('waiting')]), [{ created: true }])
   })
 
   t.test('inspects by filter and by page, in the order of ids', async (t) => {
@@ -292,6 +354,9 @@ export function jobStoreContract(open: OpenStore): void {
     const calls: (() => Promise<unknown>)[] = [
       () => store.enqueue([newJob('k')]),
       () => store.remove(A, 'k'),
+      () => store.reschedule(A, 'k', START),
+      () => store.revive(1),
+      () => store.discard(1),
       () => store.claim(A, 1),
       () => store.finish([{ id: 1, attempt: 1 }]),
       () => store.fail({ id: 1, attempt: 1 }, FAILURE),

@@ -52,7 +52,7 @@ export class QueueModel {
 
   fail(id: number, delay: (attempt: number) => number, crashed: boolean, now: number): void {
     const job = this.get(id)
-    if (job.atMostOnce || job.attempts >= job.maxAttempts) this.die(job)
+    if (job.atMostOnce || job.attempts >= job.maxAttempts) this.die(job, now)
     else {
       job.state = 'waiting'
       job.suspect = crashed
@@ -60,16 +60,36 @@ export class QueueModel {
     }
   }
 
-  release(id: number, runAt: number, counted: boolean): void {
+  release(id: number, runAt: number, counted: boolean, now: number): void {
     const job = this.get(id)
     if (counted && (job.atMostOnce || job.attempts >= job.maxAttempts)) {
-      this.die(job)
+      this.die(job, now)
       return
     }
     if (counted) job.suspect = false
     else job.attempts--
     job.state = 'waiting'
     job.runAt = runAt
+  }
+
+  waiting(worker: string, jobKey: string): ModelJob | undefined {
+    return this.jobs.find((j) => j.worker === worker && j.jobKey === jobKey && j.state === 'waiting')
+  }
+
+  discardable(id: number): boolean {
+    const job = this.jobs.find((j) => j.id === id)
+    return job !== undefined && job.state !== 'active'
+  }
+
+  revivable(id: number): 'revived' | 'taken' | 'unknown' {
+    const job = this.jobs.find((j) => j.id === id)
+    if (job?.state !== 'dead') return 'unknown'
+    const holder = this.jobs.some((j) => j.worker === job.worker && j.jobKey === job.jobKey && j.state !== 'dead')
+    return holder ? 'taken' : 'revived'
+  }
+
+  revive(id: number, now: number): void {
+    Object.assign(this.get(id), { state: 'waiting', attempts: 0, suspect: false, runAt: now })
   }
 
   drop(id: number): void {
@@ -79,7 +99,7 @@ export class QueueModel {
   restart(): void {
     for (const job of this.jobs) {
       if (job.state !== 'active') continue
-      if (job.atMostOnce || job.attempts >= job.maxAttempts) this.die(job)
+      if (job.atMostOnce || job.attempts >= job.maxAttempts) this.die(job, job.runAt)
       else {
         job.state = 'waiting'
         job.suspect = true
@@ -91,8 +111,9 @@ export class QueueModel {
     return this.jobs.find((j) => j.id === id)!
   }
 
-  private die(job: ModelJob): void {
+  private die(job: ModelJob, at: number): void {
     job.state = 'dead'
+    job.runAt = at
     job.suspect = false
   }
 }

@@ -69,7 +69,7 @@ t.test('while a completion is not durable the attempt is over and the key is hel
   queue.commit(1, 0)
   t.equal(queue.finish(job!), true)
   t.equal(queue.finish(job!), false)
-  t.same(queue.fail(job!, FAILURE, false, 0), { state: 'stale' })
+  t.same(queue.fail(job!, FAILURE, 0), { state: 'stale' })
   t.equal(add('k'), 1)
   queue.abort(1)
   t.equal(queue.finish(job!), true, 'a refused completion can be sent again')
@@ -117,7 +117,7 @@ t.test('a suspect waits until nothing runs, and runs alone', async (t) => {
   const [x, y] = queue.claim(A, 2, 0)
   settle(1)
   settle(2)
-  queue.fail(x!, FAILURE, true, 0)
+  queue.fail(x!, FAILURE, 0, { crashed: true })
   settle(1)
   queue.takeGained()
   t.same(queue.claim(A, 9, 10_000), [], 'y still runs')
@@ -184,6 +184,15 @@ const operation = fc.oneof(
     jobKey: fc.constantFrom('1', '2', '3', '4', '5', '6'),
     refused: fc.constantFrom(false, true),
   }),
+  fc.record({
+    op: fc.constant('reschedule' as const),
+    worker: fc.constantFrom('a', 'b'),
+    jobKey: fc.constantFrom('1', '2', '3', '4', '5', '6'),
+    delay: fc.integer({ min: -10, max: 3000 }),
+    refused: fc.constantFrom(false, true),
+  }),
+  fc.record({ op: fc.constant('revive' as const), pick: fc.nat(), refused: fc.constantFrom(false, true) }),
+  fc.record({ op: fc.constant('discard' as const), pick: fc.nat(), refused: fc.constantFrom(false, true) }),
   fc.record({ op: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 3000 }) }),
 )
 
@@ -229,15 +238,33 @@ t.test('behaves as the naive model under any history', async (t) => {
           }
         } else if (step.op === 'remove') {
           const id = queue.remove({ worker: step.worker, workerKey: '' }, step.jobKey)
-          const job = model.jobs.find(
-            (j) => j.worker === step.worker && j.jobKey === step.jobKey && j.state === 'waiting',
-          )
-          equal(id, job?.id)
+          equal(id, model.waiting(step.worker, step.jobKey)?.id)
           if (id === undefined) continue
           if (step.refused) queue.abort(id)
           else {
             queue.commit(id, now)
             model.drop(id)
+          }
+        } else if (step.op === 'reschedule') {
+          const runAt = now + step.delay
+          const id = queue.reschedule({ worker: step.worker, workerKey: '' }, step.jobKey, runAt)
+          equal(id, model.waiting(step.worker, step.jobKey)?.id)
+          if (id === undefined) continue
+          if (step.refused) queue.abort(id)
+          else {
+            queue.commit(id, now)
+            model.get(id).runAt = runAt
+          }
+        } else if (step.op === 'revive' || step.op === 'discard') {
+          const id = step.pick % next
+          const found = step.op === 'revive' ? queue.revive(id, now) : queue.discard(id)
+          equal(found, step.op === 'revive' ? model.revivable(id) : model.discardable(id))
+          if (found === false || found === 'unknown' || found === 'taken') continue
+          if (step.refused) queue.abort(id)
+          else {
+            queue.commit(id, now)
+            if (step.op === 'revive') model.revive(id, now)
+            else model.drop(id)
           }
         } else if (given.length > 0) {
           const active = model.jobs.filter((job) => job.state === 'active')
@@ -248,9 +275,9 @@ t.test('behaves as the naive model under any history', async (t) => {
           const accepted = model.current(attempt.id, attempt.attempt) !== undefined
           const crashed = step.op === 'crash'
           if (step.op === 'finish') equal(queue.finish(attempt), accepted)
-          else if (step.op === 'release') equal(queue.release(attempt, now + 100, true), accepted)
-          else if (step.op === 'unclaim') equal(queue.release(attempt, now, false), accepted)
-          else equal(queue.fail(attempt, FAILURE, crashed, now).state !== 'stale', accepted)
+          else if (step.op === 'release') equal(queue.release(attempt, now + 100, true, now), accepted)
+          else if (step.op === 'unclaim') equal(queue.release(attempt, now, false, now), accepted)
+          else equal(queue.fail(attempt, FAILURE, now, { crashed }).state !== 'stale', accepted)
           if (!accepted) continue
           if (step.refused) {
             queue.abort(attempt.id)
@@ -258,8 +285,8 @@ t.test('behaves as the naive model under any history', async (t) => {
           }
           queue.commit(attempt.id, now)
           if (step.op === 'finish') model.drop(attempt.id)
-          else if (step.op === 'release') model.release(attempt.id, now + 100, true)
-          else if (step.op === 'unclaim') model.release(attempt.id, now, false)
+          else if (step.op === 'release') model.release(attempt.id, now + 100, true, now)
+          else if (step.op === 'unclaim') model.release(attempt.id, now, false, now)
           else model.fail(attempt.id, delay, crashed, now)
         }
         queue.sweep(now)

@@ -99,7 +99,7 @@ export class Clients {
   ): void {
     const attempt = { id, attempt: number }
     const fail = async (store: JobStore): Promise<Answer> => {
-      return { op: 'fail', outcome: await store.fail(attempt, FAILURE, crashed) }
+      return { op: 'fail', outcome: await store.fail(attempt, FAILURE, { crashed }) }
     }
     this.#call({ op: 'fail', attempt, crashed }, fail, (answer) => this.#settled(held, answer))
   }

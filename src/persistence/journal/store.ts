@@ -3,12 +3,13 @@
  * answered. What waits for what is in docs/JOURNAL.md.
  */
 import { InvalidArgument, StoreError } from '../../errors.js'
-import { checkNewJob } from '../new-job.js'
+import { checkNewJob, checkRunAt } from '../new-job.js'
 import type { Queue } from '../queue/queue.js'
 import type {
   Attempt,
   ClaimedJob,
   Enqueued,
+  FailOptions,
   FailOutcome,
   JobCounts,
   JobFailure,
@@ -18,6 +19,7 @@ import type {
   JobStoreEvents,
   NewJob,
   QueueName,
+  Revived,
 } from '../store.js'
 import { StoreEvents } from '../store-events.js'
 import type { JournalBodies } from './bodies.js'
@@ -152,10 +154,31 @@ export class JournalStore implements JobStore {
   async remove(queue: QueueName, jobKey: string): Promise<boolean> {
     this.#checkOpen()
     const id = this.#queue.remove(queue, jobKey)
-    if (id === undefined) return false
+    return id === undefined ? false : this.#remove(id)
+  }
+
+  async discard(id: number): Promise<boolean> {
+    this.#checkOpen()
+    return this.#queue.discard(id) ? this.#remove(id) : false
+  }
+
+  #remove(id: number): Promise<true> {
     this.#stream.reserve(RECORD_HEADER_BYTES)
     this.#stream.bare(RecordType.DEQ, id)
     return this.#whenDurable([id], true)
+  }
+
+  async reschedule(queue: QueueName, jobKey: string, runAt: number): Promise<boolean> {
+    this.#checkOpen()
+    checkRunAt(runAt)
+    const id = this.#queue.reschedule(queue, jobKey, runAt)
+    return id === undefined ? false : this.#settle({ id, attempt: 0 }, true)
+  }
+
+  async revive(id: number): Promise<Revived> {
+    this.#checkOpen()
+    const revived = this.#queue.revive(id, this.#clock())
+    return revived === 'revived' ? this.#settle({ id, attempt: 0 }, revived) : revived
   }
 
   claim(name: QueueName, limit: number, lastAttempts = limit): Promise<ClaimedJob[]> {
@@ -196,15 +219,16 @@ export class JournalStore implements JobStore {
     return ids.length === 0 ? Promise.resolve(results) : this.#whenDurable(ids, results)
   }
 
-  async fail(attempt: Attempt, failure: JobFailure, crashed = false): Promise<FailOutcome> {
+  async fail(attempt: Attempt, failure: JobFailure, options?: FailOptions): Promise<FailOutcome> {
     this.#checkOpen()
-    const outcome = this.#queue.fail(attempt, failure, crashed, this.#clock())
+    const outcome = this.#queue.fail(attempt, failure, this.#clock(), options)
     return outcome.state === 'stale' ? outcome : this.#settle(attempt, outcome)
   }
 
   async release(attempt: Attempt, options: { runAt?: number; counted?: boolean } = {}): Promise<boolean> {
     this.#checkOpen()
-    const current = this.#queue.release(attempt, options.runAt ?? this.#clock(), options.counted ?? true)
+    const now = this.#clock()
+    const current = this.#queue.release(attempt, options.runAt ?? now, options.counted ?? true, now)
     return current ? this.#settle(attempt, true) : false
   }
 

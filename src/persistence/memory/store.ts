@@ -4,7 +4,7 @@
  */
 import { StoreError } from '../../errors.js'
 import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
-import { checkNewJob } from '../new-job.js'
+import { checkNewJob, checkRunAt } from '../new-job.js'
 import { JobColumns } from '../queue/job-columns.js'
 import { Queue } from '../queue/queue.js'
 import { QueueState } from '../queue/queue-state.js'
@@ -12,6 +12,7 @@ import type {
   Attempt,
   ClaimedJob,
   Enqueued,
+  FailOptions,
   FailOutcome,
   JobCounts,
   JobFailure,
@@ -21,6 +22,7 @@ import type {
   JobStoreEvents,
   NewJob,
   QueueName,
+  Revived,
 } from '../store.js'
 import { StoreEvents } from '../store-events.js'
 import { MemoryBodies } from './bodies.js'
@@ -72,6 +74,26 @@ export class MemoryStore implements JobStore {
     return id !== undefined
   }
 
+  async reschedule(queue: QueueName, jobKey: string, runAt: number): Promise<boolean> {
+    this.#checkOpen()
+    checkRunAt(runAt)
+    const id = this.#queue.reschedule(queue, jobKey, runAt)
+    if (id !== undefined) this.#commit(id)
+    return id !== undefined
+  }
+
+  async revive(id: number): Promise<Revived> {
+    this.#checkOpen()
+    const revived = this.#queue.revive(id, this.#clock())
+    this.#commitIf(revived === 'revived', id)
+    return revived
+  }
+
+  async discard(id: number): Promise<boolean> {
+    this.#checkOpen()
+    return this.#commitIf(this.#queue.discard(id), id)
+  }
+
   async claim(queue: QueueName, limit: number, lastAttempts = limit): Promise<ClaimedJob[]> {
     this.#checkOpen()
     const now = this.#clock()
@@ -86,17 +108,18 @@ export class MemoryStore implements JobStore {
     return attempts.map((attempt) => this.#commitIf(this.#queue.finish(attempt), attempt.id))
   }
 
-  async fail(attempt: Attempt, failure: JobFailure, crashed = false): Promise<FailOutcome> {
+  async fail(attempt: Attempt, failure: JobFailure, options?: FailOptions): Promise<FailOutcome> {
     this.#checkOpen()
-    const outcome = this.#queue.fail(attempt, failure, crashed, this.#clock())
+    const outcome = this.#queue.fail(attempt, failure, this.#clock(), options)
     this.#commitIf(outcome.state !== 'stale', attempt.id)
     return outcome
   }
 
   async release(attempt: Attempt, options: { runAt?: number; counted?: boolean } = {}): Promise<boolean> {
     this.#checkOpen()
-    const runAt = options.runAt ?? this.#clock()
-    return this.#commitIf(this.#queue.release(attempt, runAt, options.counted ?? true), attempt.id)
+    const now = this.#clock()
+    const released = this.#queue.release(attempt, options.runAt ?? now, options.counted ?? true, now)
+    return this.#commitIf(released, attempt.id)
   }
 
   sweep(): number | undefined {

@@ -11,6 +11,7 @@ import { type Backoff, backoffDelay } from '../backoff.js'
 import type {
   Attempt,
   ClaimedJob,
+  FailOptions,
   FailOutcome,
   JobCounts,
   JobFailure,
@@ -18,6 +19,7 @@ import type {
   JobInfo,
   NewJob,
   QueueName,
+  Revived,
 } from '../store.js'
 import { inspect } from './inspection.js'
 import type { JobBody } from './job-bodies.js'
@@ -87,7 +89,7 @@ export class Queue {
       if (row === NONE || (jobs.has(row, Flag.suspect) && queue.counts[State.active]! > 0)) break
       const body = state.bodies.read(row)
       if (body === undefined) {
-        this.#condemn(row, queue)
+        this.#condemn(row, queue, now)
         continue
       }
       if (this.#isLastAttempt(row) && ++lastOnes > lastAttempts) break
@@ -112,18 +114,23 @@ export class Queue {
   }
 
   /** Back to the queue with backoff, or dead when the attempts are used up. */
-  fail(attempt: Attempt, failure: JobFailure, crashed: boolean, now: number): FailOutcome {
+  fail(
+    attempt: Attempt,
+    failure: JobFailure,
+    now: number,
+    { crashed = false, retryIn }: FailOptions = {},
+  ): FailOutcome {
     const row = this.#current(attempt)
     if (row === NONE) return { state: 'stale' }
     const attempts = attempt.attempt
-    if (this.#attemptsLeft(row)) {
-      const runAt = now + backoffDelay(this.#rules.backoff, attempts, this.#rules.random())
+    if (retryIn !== false && this.#attemptsLeft(row)) {
+      const runAt = now + (retryIn ?? backoffDelay(this.#rules.backoff, attempts, this.#rules.random()))
       this.#settle(row, { state: 'scheduled', attempts, runAt, suspect: crashed, failure })
       return { state: 'retry', runAt }
     }
     const { jobs } = this.#state
     const reason = crashed && jobs.has(row, Flag.atMostOnce) ? outcomeUnknown(failure) : failure
-    this.#settle(row, { state: 'dead', attempts, runAt: jobs.runAt.get(row), suspect: false, failure: reason })
+    this.#settle(row, { state: 'dead', attempts, runAt: now, suspect: false, failure: reason })
     return { state: 'dead' }
   }
 
@@ -131,7 +138,7 @@ export class Queue {
    * Back to the queue without a failure. An attempt that counts and was the last one leaves the job dead;
    * one that does not count never started, so the job is as suspect as it was.
    */
-  release(attempt: Attempt, runAt: number, counted: boolean): boolean {
+  release(attempt: Attempt, runAt: number, counted: boolean, now: number): boolean {
     const row = this.#current(attempt)
     if (row === NONE) return false
     const { jobs } = this.#state
@@ -144,7 +151,7 @@ export class Queue {
       this.#settle(row, { state: 'scheduled', attempts, runAt, suspect: false, failure })
     } else {
       const used = { name: 'AttemptsUsedUp', message: `released in attempt ${attempts}, the last one it had` }
-      this.#settle(row, { state: 'dead', attempts, runAt: jobs.runAt.get(row), suspect: false, failure: used })
+      this.#settle(row, { state: 'dead', attempts, runAt: now, suspect: false, failure: used })
     }
     return true
   }
@@ -163,17 +170,43 @@ export class Queue {
 
   /** The id of the waiting job with this key, which nobody can claim from now on; undefined: none is waiting. */
   remove(name: QueueName, jobKey: string): number | undefined {
-    const state = this.#state
-    const { jobs } = state
-    const queue = state.find(name.worker, name.workerKey)
-    if (queue === undefined) return undefined
-    const row = state.keys.find(queue.number, state.hash.ofText(jobKey), jobKey)
-    if (row === NONE || jobs.pending.get(row) !== Pending.none) return undefined
-    const found = jobs.state.get(row)
-    if (found !== State.ready && found !== State.scheduled) return undefined
-    state.leaveHeap(row)
-    jobs.pending.set(row, Pending.remove)
+    const row = this.#waiting(name, jobKey)
+    if (row === NONE) return undefined
+    this.#removing(row)
+    return this.#state.jobs.id.get(row)
+  }
+
+  /** A job that waits, or a dead one. False: it is neither. */
+  discard(id: number): boolean {
+    const row = this.#state.ids.find(id)
+    if (row === NONE || !(this.#isWaiting(row) || this.#isDead(row))) return false
+    this.#removing(row)
+    return true
+  }
+
+  /** The id of the waiting job with this key, which is due at `runAt` from now on; undefined: none is waiting. */
+  reschedule(name: QueueName, jobKey: string, runAt: number): number | undefined {
+    const row = this.#waiting(name, jobKey)
+    if (row === NONE) return undefined
+    const { jobs } = this.#state
+    this.#state.leaveHeap(row)
+    const suspect = jobs.has(row, Flag.suspect)
+    this.#settle(row, { state: 'scheduled', attempts: jobs.attempts.get(row), runAt, suspect, failure: undefined })
     return jobs.id.get(row)
+  }
+
+  /** Makes a dead job one that has not been started yet, due now; it holds its key from now on. */
+  revive(id: number, now: number): Revived {
+    const state = this.#state
+    const { jobs, hash, keys } = state
+    const row = state.ids.find(id)
+    if (row === NONE || !this.#isDead(row)) return 'unknown'
+    const body = state.bodies.read(row)
+    if (body === undefined) return 'unknown'
+    if (keys.find(jobs.queue.get(row), hash.ofText(body.jobKey), body.jobKey) !== NONE) return 'taken'
+    keys.add(row)
+    this.#settle(row, { state: 'scheduled', attempts: 0, runAt: now, suspect: false, failure: undefined })
+    return 'revived'
   }
 
   /** The event of this job is durable (a claim: written). */
@@ -216,8 +249,9 @@ export class Queue {
         break
       case Pending.settle:
         this.#settlements.delete(row)
+        if (jobs.state.get(row) === State.dead) state.keys.remove(row)
         // A condemned job waits in no heap; the next claim finds it again.
-        if (jobs.state.get(row) !== State.active) state.enterHeap(row)
+        else if (jobs.state.get(row) !== State.active) state.enterHeap(row)
         break
       case Pending.remove:
         state.enterHeap(row)
@@ -263,6 +297,31 @@ export class Queue {
     return jobs.attempts.get(row) === attempt ? row : NONE
   }
 
+  /** The row of the job that has this key, when it waits and nothing is under way with it; or NONE. */
+  #waiting(name: QueueName, jobKey: string): number {
+    const state = this.#state
+    const queue = state.find(name.worker, name.workerKey)
+    if (queue === undefined) return NONE
+    const row = state.keys.find(queue.number, state.hash.ofText(jobKey), jobKey)
+    return row !== NONE && this.#isWaiting(row) ? row : NONE
+  }
+
+  #isWaiting(row: number): boolean {
+    const { jobs } = this.#state
+    const found = jobs.state.get(row)
+    return (found === State.ready || found === State.scheduled) && jobs.pending.get(row) === Pending.none
+  }
+
+  #isDead(row: number): boolean {
+    const { jobs } = this.#state
+    return jobs.state.get(row) === State.dead && jobs.pending.get(row) === Pending.none
+  }
+
+  #removing(row: number): void {
+    this.#state.leaveHeap(row)
+    this.#state.jobs.pending.set(row, Pending.remove)
+  }
+
   /** What was under way with the job, which is over now. */
   #takePending(row: number): number {
     if (row === NONE) return Pending.none
@@ -277,12 +336,12 @@ export class Queue {
     this.#state.jobs.pending.set(row, Pending.settle)
   }
 
-  #condemn(row: number, queue: JobQueue): void {
+  #condemn(row: number, queue: JobQueue, now: number): void {
     const { jobs } = this.#state
     this.#state.leaveHeap(row)
     const [id, attempts] = [jobs.id.get(row), jobs.attempts.get(row)]
     const failure = { name: 'JobDamaged', message: 'what the journal holds of the job is damaged, so it cannot run' }
-    this.#settle(row, { state: 'dead', attempts, runAt: jobs.runAt.get(row), suspect: false, failure })
+    this.#settle(row, { state: 'dead', attempts, runAt: now, suspect: false, failure })
     this.#condemned.push({ id, attempt: attempts, queue })
   }
 

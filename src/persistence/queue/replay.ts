@@ -88,6 +88,7 @@ export class Replay {
     const row = ids.find(id)
     if (row === NONE) return
     const { attempts, runAt, suspect, state } = settlement
+    if (state === 'scheduled' && jobs.state.get(row) === State.dead) this.#takeKey(row)
     jobs.attempts.set(row, attempts)
     jobs.runAt.set(row, runAt)
     jobs.setFlag(row, Flag.suspect, suspect)
@@ -139,6 +140,17 @@ export class Replay {
     jobs.length.set(row, job.length)
     if (!dead) keys.add(row)
     return row
+  }
+
+  /** A dead job was given its key again: whoever seems to hold it died with the process that ran it. */
+  #takeKey(row: number): void {
+    const { bodies, hash, jobs, keys } = this.#state
+    hash.a = jobs.hashA.get(row)
+    hash.b = jobs.hashB.get(row)
+    const key = { keyText: () => bodies.read(row)?.jobKey ?? '' }
+    const holder = keys.find(jobs.queue.get(row), hash, key)
+    if (holder !== NONE) this.#giveUp(holder)
+    keys.add(row)
   }
 
   #failedAt(row: number, place: number): void {

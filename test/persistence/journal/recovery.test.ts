@@ -3,6 +3,7 @@ import { newJob } from '../../contract/job-store.js'
 import { flip, jobs, SMALL, tail } from './damage.js'
 import { FakeFs } from './fake-fs.js'
 import { add, allJobs, batchOffsets, DIR, FAILURE, keys, killedJournal, openFake, QUEUE } from './journals.js'
+import { check } from './tools/journals.js'
 
 t.test('a killed process leaves everything it acknowledged', async (t) => {
   const system = await killedJournal(jobs(20))
@@ -38,7 +39,7 @@ t.test('every state of a job survives: scheduled, failed, released, dead, remove
     store.fail(dead!, { name: 'E', message: 'ü'.repeat(20_000) }),
     store.finish([finished!]),
     store.release(uncounted!, { counted: false }),
-    store.fail(crashed!, FAILURE, true),
+    store.fail(crashed!, FAILURE, { crashed: true }),
     store.remove(QUEUE, 'removed'),
   ])
   const before = await allJobs(store)
@@ -67,6 +68,37 @@ t.test('who ran when the process died is a suspect, or dead when it has no attem
   t.same(again.dueQueues(), [QUEUE])
   t.match(await again.claim(QUEUE, 5), [{ jobKey: 'again', attempt: 2, suspect: true }])
   t.same(await again.finish([first!]), [false], 'an attempt from before the crash is stale')
+})
+
+t.test('a job that was revived holds its key again after a crash, whoever had it meanwhile', async (t) => {
+  let disk = await killedJournal([])
+  let store = await openFake(disk)
+  const reopen = async () => {
+    disk = disk.copy()
+    store = await openFake(disk)
+  }
+  const once = { maxAttempts: 1 }
+  const first = (await store.enqueue([newJob('key', once)]))[0]!.id
+  await store.fail((await store.claim(QUEUE, 1))[0]!, FAILURE)
+  t.equal(await store.revive(first), 'revived')
+  await reopen()
+  t.same(await store.enqueue([newJob('key')]), [{ created: false, id: first }])
+  t.match(await allJobs(store), [{ id: first, state: 'ready', attempts: 0, failure: FAILURE }])
+  await store.fail((await store.claim(QUEUE, 1))[0]!, FAILURE)
+  const second = (await store.enqueue([newJob('key', once)]))[0]!.id
+  await store.claim(QUEUE, 1)
+  await reopen()
+  t.equal(await store.revive(first), 'revived', 'the second died with the process, which no record says')
+  await reopen()
+  t.same(await store.enqueue([newJob('key')]), [{ created: false, id: first }])
+  t.match(await allJobs(store), [
+    { id: first, state: 'ready' },
+    { id: second, state: 'dead' },
+  ])
+  t.equal(await store.remove(QUEUE, 'key'), true)
+  t.match(await store.enqueue([newJob('key')]), [{ created: true }])
+  const { findings } = check(disk)
+  t.same(findings, [])
 })
 
 t.test('the key of a job that died with the process is free, and stays so after further restarts', async (t) => {

@@ -44,6 +44,19 @@ const operation = fc.oneof(
       jobKey: fc.constantFrom(...KEYS),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: fc.constant('reschedule' as const),
+      worker: fc.constantFrom(...WORKERS),
+      jobKey: fc.constantFrom(...KEYS),
+      delay: fc.integer({ min: -10, max: 5000 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constantFrom('revive' as const, 'discard' as const), pick: fc.nat() }),
+  },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 3000 }) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('close' as const) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('kill' as const) }) },
@@ -66,7 +79,15 @@ t.test('any history, with stops and kills in between, is found again as it was',
         for (const { id, created } of results) if (created && atMostOnce) once.add(id)
       } else if (step.op === 'claim') held.push(...(await store.claim({ ...step, workerKey: '' }, step.limit)))
       else if (step.op === 'remove') await store.remove({ ...step, workerKey: '' }, step.jobKey)
-      else if (step.op === 'close' || step.op === 'kill') {
+      else if (step.op === 'reschedule') {
+        await store.reschedule({ ...step, workerKey: '' }, step.jobKey, now + step.delay)
+      } else if (step.op === 'revive' || step.op === 'discard') {
+        const dead = await store.inspect({ state: 'dead' })
+        if (dead.length === 0) continue
+        const { id } = dead[step.pick % dead.length]!
+        if (step.op === 'revive') await store.revive(id)
+        else await store.discard(id)
+      } else if (step.op === 'close' || step.op === 'kill') {
         const before = await allJobs(store)
         if (step.op === 'close') await store.close()
         system = system.copy()
@@ -81,7 +102,7 @@ t.test('any history, with stops and kills in between, is found again as it was',
         if (step.op === 'finish') await store.finish([job!])
         else if (step.op === 'release') await store.release(job!, { runAt: now + 100 })
         else if (step.op === 'unclaim') await store.release(job!, { counted: false })
-        else await store.fail(job!, FAILURE, step.op === 'crash')
+        else await store.fail(job!, FAILURE, { crashed: step.op === 'crash' })
       }
     }
   })

@@ -37,12 +37,10 @@ export class Ledger {
         this.#remove(head.jobId)
         return this.#add(head, body.job, body.state)
       case 'CLAIM':
-        this.#change(head.jobId, 'active')
-        return undefined
+        return this.#change(head.jobId, 'active')
       case 'RETRY':
       case 'DEAD':
-        this.#change(head.jobId, body.type === 'DEAD' ? 'dead' : 'waiting', body.runAt)
-        return undefined
+        return this.#change(head.jobId, body.type === 'DEAD' ? 'dead' : 'waiting', body.runAt)
       case 'DONE':
       case 'DEQ':
         this.#remove(head.jobId)
@@ -67,8 +65,12 @@ export class Ledger {
     const job: LedgerJob = { id: head.jobId, key, state, runAt, bytes: head.end - head.at }
     this.#jobs.set(job.id, job)
     if (state === 'dead') return undefined
-    const holder = this.#keys.get(key)
-    this.#keys.set(key, job)
+    return this.#takeKey(job)
+  }
+
+  #takeKey(job: LedgerJob): string | undefined {
+    const holder = this.#keys.get(job.key)
+    this.#keys.set(job.key, job)
     if (holder === undefined || holder.id === job.id) return undefined
     const { state: before } = holder
     holder.state = 'dead'
@@ -76,12 +78,14 @@ export class Ledger {
     return before === 'active' ? undefined : `job ${job.id} has the key of job ${holder.id}, which is not finished`
   }
 
-  #change(id: number, state: RecordedState, runAt?: number): void {
+  #change(id: number, state: RecordedState, runAt?: number): string | undefined {
     const job = this.#jobs.get(id)
-    if (job === undefined) return
+    if (job === undefined) return undefined
+    const revived = job.state === 'dead' && state === 'waiting'
     job.state = state
     if (runAt !== undefined) job.runAt = runAt
     if (state === 'dead') this.#free(job)
+    return revived ? this.#takeKey(job) : undefined
   }
 
   #remove(id: number): void {

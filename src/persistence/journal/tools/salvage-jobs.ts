@@ -76,6 +76,7 @@ export class SalvageJobs {
         const job = this.#hear(id, seq, body)
         if (job === undefined) break
         const { attempts, runAt, suspect, failure } = body
+        if (job.state === 'dead' && body.type === 'RETRY') this.#takeKey(job)
         job.state = body.type === 'DEAD' ? 'dead' : 'waiting'
         Object.assign(job, { attempts, runAt, suspect, failure: failure ?? job.failure })
         if (job.state === 'dead') this.#free(job)
@@ -129,10 +130,13 @@ export class SalvageJobs {
       fate: 'certain',
     }
     this.#jobs.set(added.id, added)
-    if (added.state === 'dead') return
-    const holder = this.#keys.get(added.key)
-    if (holder !== undefined) this.#ended(holder)
-    this.#keys.set(added.key, added)
+    if (added.state !== 'dead') this.#takeKey(added)
+  }
+
+  #takeKey(job: SalvagedJob): void {
+    const holder = this.#keys.get(job.key)
+    if (holder !== undefined && holder !== job) this.#ended(holder)
+    this.#keys.set(job.key, job)
   }
 
   /** Its key was given away: it had ended, or died with its supervisor. */

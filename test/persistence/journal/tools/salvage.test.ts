@@ -160,6 +160,23 @@ t.test('a key that was given away proves that the job before has ended', async (
   ])
 })
 
+t.test('a revived job has its key, so that its end is what later proves', async (t) => {
+  const system = ToolFakeFs.of(await killedJournal([]))
+  const store = await openFake(system)
+  const { id } = (await store.enqueue([newJob('key', { maxAttempts: 1 })]))[0]!
+  await store.fail((await store.claim(QUEUE, 1))[0]!, FAILURE)
+  await store.revive(id)
+  await store.reschedule(QUEUE, 'key', 1_750_009_999_000)
+  t.match(salvage(system), { losses: [], mayRunAgain: [] })
+  t.same(await jobsOf(system), await allJobs(store))
+  t.match(await jobsOf(system), [{ id, state: 'scheduled', attempts: 0, runAt: 1_750_009_999_000, failure: FAILURE }])
+  await store.remove(QUEUE, 'key')
+  await add(store, 'key')
+  const removal = recordsOf(system).find(({ type }) => type === 'DEQ')!
+  system.bytes(removal.path)[removal.at + 9]! ^= 64
+  t.match(salvage(system, { to: '/newer' }).endedSomehow, [{ id, jobKey: 'key' }])
+})
+
 t.test('a job that may run at most once is kept as dead when it may have been started', async (t) => {
   const system = ToolFakeFs.of(await killedJournal([]))
   const store = await openFake(system)
