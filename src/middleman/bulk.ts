@@ -3,29 +3,35 @@ import { InvalidArgument } from '../errors.js'
 import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { writeU32 } from '../wire/frame.js'
 import { Call } from './call.js'
-import type { Cluster } from './cluster.js'
 import type { Link } from './link.js'
 import { asBag, readCommonOptions, readJob, show, text } from './options.js'
 import { placeKey } from './place.js'
 import { run } from './proxy.js'
+import type { Route } from './route.js'
 import type { Enqueued } from './types.js'
 
 /** A frame is closed when it has this much: well under any server's limit, and long enough to be worth its answer. */
 const FRAME_BYTES = 512 * 1024
 
-export async function enqueueMany(cluster: Cluster, jobs: unknown, options: unknown): Promise<Enqueued[]> {
+export async function enqueueMany(route: Route, jobs: unknown, options: unknown): Promise<Enqueued[]> {
   if (!Array.isArray(jobs)) throw new InvalidArgument(`enqueueMany takes an array of jobs, and not ${show(jobs)}`)
-  // All jobs are read before any is sent: one that is wrong leaves nothing half done.
-  const batches = encodeJobs(jobs, cluster)
-  const calls = batches.map(({ body, repeatable, place }) => {
+  const make = () => {
     const call = new Call(Verb.ENQUEUE_MANY, '', '', '')
+    readCommonOptions(call, options)
+    return call
+  }
+  const known = route.known(make)
+  if (known !== undefined) await known
+  // All jobs are read before any is sent: one that is wrong leaves nothing half done.
+  const batches = encodeJobs(jobs, route)
+  const calls = batches.map(({ body, repeatable, place }) => {
+    const call = make()
     call.payload = body
     call.repeatable = repeatable
     call.place = place
-    readCommonOptions(call, options)
     return call
   })
-  const answers = (await Promise.all(calls.map((call) => run(cluster, () => call)))) as [number, boolean][][]
+  const answers = (await Promise.all(calls.map((call) => run(route, () => call)))) as [number, boolean][][]
   const enqueued = new Array<Enqueued>(jobs.length)
   for (const [i, answer] of answers.entries()) {
     const { server } = calls[i]!
@@ -73,16 +79,16 @@ class Batch {
   }
 }
 
-function encodeJobs(jobs: readonly unknown[], cluster: Cluster): Batch[] {
+function encodeJobs(jobs: readonly unknown[], route: Route): Batch[] {
   const batches: Batch[] = []
   /** By server, the one that takes more jobs. */
   const open = new Map<Link, Batch>()
-  const alone = cluster.links.length === 1
+  const alone = route.links.length === 1
   for (let index = 0; index < jobs.length; index++) {
     const job = readEntry(jobs[index], `jobs[${index}]`)
     const most = 4 + envelopeBound(job) + job.payload.length
     const place = alone ? '' : placeKey(job.worker, job.workerKey, job.jobKey)
-    const link = alone ? cluster.links[0]! : cluster.placeOf(place)
+    const link = alone ? route.links[0]! : route.placeOf(place)
     let batch = open.get(link)
     if (batch === undefined || !batch.fits(most)) {
       batch = new Batch(Math.max(most, Math.min(FRAME_BYTES, 256 * jobs.length)), place)

@@ -46,6 +46,8 @@ export class Cluster implements LinkOwner, CallOwner {
   readonly #waiting: WaitingRoom
   readonly #heartbeat: NodeJS.Timeout
   #onProgress: (() => void) | undefined
+  /** Calls that came before it was known who is up, and what is done with them then. */
+  readonly #early = new Map<Call, () => void>()
   #closed = false
 
   constructor(options: ClusterOptions) {
@@ -76,6 +78,7 @@ export class Cluster implements LinkOwner, CallOwner {
         this.#onProgress = undefined
         clearTimeout(further)
         signal?.removeEventListener('abort', onAbort)
+        this.#endEarly(error)
         this.#hold()
         if (error === undefined) resolve()
         else this.close(0).then(() => reject(error))
@@ -97,14 +100,37 @@ export class Cluster implements LinkOwner, CallOwner {
     })
   }
 
-  /** Sends a call; its promise is that of the answer. */
+  /** Sends a call; its promise is that of the answer. While it is not known who is up, the call waits for that. */
   call(call: Call): Promise<unknown> {
     const { signal } = call
     if (signal?.aborted) return Promise.reject(cancelled(call, signal))
     if (call.limit < 0) call.limit = this.#timeout
     const promise = call.begin(this)
-    this.#send(call)
+    if (!this.connecting) this.#send(call)
+    else {
+      call.delayed = true
+      this.#early.set(call, () => this.#send(call))
+    }
     return promise
+  }
+
+  /** `connect` has not ended: it is not known who is up. */
+  get connecting(): boolean {
+    return this.#onProgress !== undefined
+  }
+
+  /** While connecting: resolves when it is known who is up, or rejects as `call` would, which is not sent. */
+  known(call: Call): Promise<unknown> {
+    const { signal } = call
+    if (signal?.aborted) return Promise.reject(cancelled(call, signal))
+    if (call.limit < 0) call.limit = this.#timeout
+    const promise = call.begin(this)
+    this.#early.set(call, () => call.succeed(undefined))
+    return promise
+  }
+
+  get closed(): boolean {
+    return this.#closed
   }
 
   /** The server that `'local'` or an address means; undefined for one that is not of this cluster. */
@@ -132,6 +158,7 @@ export class Cluster implements LinkOwner, CallOwner {
   }
 
   forget(call: Call): void {
+    if (this.#early.delete(call)) return
     if (this.#waiting.delete(call)) this.#hold()
     else for (const link of this.links) link.forget(call)
   }
@@ -140,6 +167,9 @@ export class Cluster implements LinkOwner, CallOwner {
   async close(timeout: number): Promise<void> {
     this.#closed = true
     clearInterval(this.#heartbeat)
+    this.#onProgress = undefined
+    for (const call of this.#early.keys()) call.fail(closed(call))
+    this.#early.clear()
     for (const call of this.#waiting.list()) {
       this.#waiting.delete(call)
       call.fail(closed(call))
@@ -185,6 +215,15 @@ export class Cluster implements LinkOwner, CallOwner {
   /** An instance may have come to a server that did not have it. */
   started(call: Call): void {
     this.#rotation.started(call)
+  }
+
+  #endEarly(error: Error | undefined): void {
+    const early = [...this.#early]
+    this.#early.clear()
+    for (const [call, go] of early) {
+      if (error === undefined) go()
+      else call.fail(error)
+    }
   }
 
   #send(call: Call): void {

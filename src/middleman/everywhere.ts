@@ -1,8 +1,8 @@
 /** One call to every server, and what its outcomes come to. */
 import { NoServerAvailable, type OffstageError, PartialFailure } from '../errors.js'
 import { type Call, HARMLESS } from './call.js'
-import type { Cluster } from './cluster.js'
 import type { Link } from './link.js'
+import type { Route } from './route.js'
 
 export interface Outcome {
   /** Address of the server. */
@@ -16,17 +16,20 @@ export interface Outcome {
  * servers. Waits for servers only when none is up; rejects with `NoServerAvailable` when none comes. `onValue` hears of values at once.
  */
 export async function everywhere(
-  cluster: Cluster,
+  route: Route,
   make: () => Call,
   onValue?: (value: unknown) => void,
 ): Promise<Outcome[]> {
-  const open = cluster.links.filter((link) => link.open)
-  return broadcast(cluster, open.length > 0 ? open : cluster.links, make, onValue)
+  // What was written in one turn stays in its order: nothing is awaited without need.
+  const known = route.known(make)
+  if (known !== undefined) await known
+  const open = route.links.filter((link) => link.open)
+  return broadcast(route, open.length > 0 ? open : route.links, make, onValue)
 }
 
 /** The same, to some of the servers. */
 export async function broadcast(
-  cluster: Cluster,
+  route: Route,
   links: readonly Link[],
   make: () => Call,
   onValue?: (value: unknown) => void,
@@ -35,14 +38,14 @@ export async function broadcast(
   const calls = links.map((link) => {
     const call = make()
     call.to = link
-    call.patient = cluster.links.length === 1 || !link.open
+    call.patient = route.links.length === 1 || !link.open
     return call
   })
   const outcomes = await Promise.all(
     calls.map(async (call): Promise<Outcome> => {
       const server = call.to!.address.text
       try {
-        const value = await cluster.call(call)
+        const value = await route.call(call)
         onValue?.(value)
         return { server, value }
       } catch (error) {
@@ -53,7 +56,7 @@ export async function broadcast(
   const reached = outcomes.filter(({ error }, i) => !isDown(calls[i]!, error))
   if (reached.length > 0 || outcomes.length === 0) return reached
   if (outcomes.length === 1) throw outcomes[0]!.error
-  throw cluster.unavailable(calls[0]!.title)
+  throw route.unavailable(calls[0]!.title)
 }
 
 /** The values, when all are there; else rejects with the error, or a `PartialFailure` where it was not the same everywhere. */

@@ -24,9 +24,12 @@ export {
   WorkerKeyInUse,
   WorkerStopped,
 } from '../errors.js'
+export type { ConfigOptions, ConnectOptions, LazyOptions } from './connect-options.js'
 export type { TlsOptions } from './endpoint.js'
 export type { IdentityOptions } from './identity.js'
-export { type ConfigOptions, type ConnectOptions, MiddleMan } from './middleman.js'
+export { MiddleMan } from './middleman.js'
+export { type ResponseLike, signalOf } from './request-signal.js'
+export { middleMan, type SharedMiddleMan } from './shared.js'
 export type {
   AnyOptions,
   AnyWorker,

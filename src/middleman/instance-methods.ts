@@ -58,15 +58,15 @@ interface Reached {
 
 /** Resolves to what came of it on each server that it went to. */
 export async function reach(
-  { cluster }: Pick<Target, 'cluster'>,
+  { route }: Pick<Target, 'route'>,
   make: () => Made,
   onValue?: (value: unknown) => void,
 ): Promise<Reached> {
   const { call, host } = make()
   const { title } = call
-  if (host === 'all') return { call, outcomes: await everywhere(cluster, () => make().call, onValue), title, host }
-  call.to = serverOf(cluster, host)
-  return { call, outcomes: [{ server: call.to.address.text, value: await cluster.call(call) }], title, host }
+  if (host === 'all') return { call, outcomes: await everywhere(route, () => make().call, onValue), title, host }
+  call.to = serverOf(route, host)
+  return { call, outcomes: [{ server: call.to.address.text, value: await route.call(call) }], title, host }
 }
 
 /** The first value that is not null; null when no server has one. */

@@ -94,6 +94,22 @@ export function readCommonOptions(call: Call, options: unknown): void {
   }
 }
 
+/** What calls may have in common: a deadline (-1 for none) and a signal. */
+export function readRequestOptions(
+  options: unknown,
+  whose: string,
+): { signal: AbortSignal | undefined; timeout: number } {
+  const { signal, timeout, ...unknown } = asBag(options, whose)
+  const [extra] = Object.keys(unknown)
+  if (extra !== undefined) {
+    throw new InvalidArgument(`${whose} has no option ${show(extra)}: allowed are ${FOR_ALL}`)
+  }
+  if (signal !== undefined && !isSignal(signal)) {
+    throw new InvalidArgument(`signal of ${whose} is ${show(signal)}: it has to be an AbortSignal`)
+  }
+  return { signal, timeout: timeout === undefined ? -1 : timeoutOf(timeout, `timeout of ${whose}`) }
+}
+
 /** One entry of `enqueueMany`, without its worker and method. */
 export function readJob(call: Call, bag: Record<string, unknown>, at: string): void {
   let hasArg = false

@@ -4,10 +4,10 @@
  */
 import { Verb } from '../wire/envelope.js'
 import { Call } from './call.js'
-import type { Cluster } from './cluster.js'
 import { broadcast, everywhere, valuesOf } from './everywhere.js'
 import { instanceMethods } from './instance-methods.js'
 import { readOptions } from './options.js'
+import type { Route } from './route.js'
 import { serverOf, Target } from './target.js'
 
 /**
@@ -35,8 +35,8 @@ const NOT_METHODS = new Set([
 
 type Method = (options?: unknown) => Promise<unknown>
 
-export function workerProxy(cluster: Cluster, worker: string, workerKey: string): object {
-  const target = new Target(cluster, worker, workerKey)
+export function workerProxy(route: Route, worker: string, workerKey: string): object {
+  const target = new Target(route, worker, workerKey)
   const methods = new Proxy(Object.freeze(Object.create(null)) as object, {
     get(_target, name): Method | undefined {
       if (typeof name === 'symbol' || NOT_METHODS.has(name) || name.startsWith('_')) return undefined
@@ -53,9 +53,9 @@ export function workerProxy(cluster: Cluster, worker: string, workerKey: string)
 }
 
 /** Sends the call that `make` gives; what it throws is a rejection. */
-export function run(cluster: Cluster, make: () => Call): Promise<unknown> {
+export function run(route: Route, make: () => Call): Promise<unknown> {
   try {
-    return cluster.call(make())
+    return route.call(make())
   } catch (error) {
     return Promise.reject(error)
   }
@@ -63,15 +63,15 @@ export function run(cluster: Cluster, make: () => Call): Promise<unknown> {
 
 function makeMethod(target: Target, name: string): Method {
   const { verb, method } = parseName(name)
-  const { cluster } = target
+  const { route } = target
   return (options) => {
     try {
       const call = target.call(verb, method)
       const { host } = readOptions(call, options)
-      if (host === undefined) return verb === Verb.DEQUEUE ? dequeue(cluster, call, options) : cluster.call(call)
+      if (host === undefined) return verb === Verb.DEQUEUE ? dequeue(route, call, options) : route.call(call)
       if (host === 'all') return onAll(target, verb, method, options)
-      call.to = serverOf(cluster, host)
-      return cluster.call(call)
+      call.to = serverOf(route, host)
+      return route.call(call)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -84,21 +84,21 @@ async function onAll(target: Target, verb: number, method: string, options: unkn
     readOptions(call, options)
     return call
   }
-  const values = valuesOf(await everywhere(target.cluster, make), make().title)
+  const values = valuesOf(await everywhere(target.route, make), make().title)
   return verb === Verb.ASYNC ? undefined : values
 }
 
 /** The job may lie where its key belonged when other servers were up: who does not have it is not the last to ask. */
-async function dequeue(cluster: Cluster, call: Call, options: unknown): Promise<unknown> {
-  const removed = await cluster.call(call)
-  const others = cluster.links.filter((link) => link.open && link.address.text !== call.server)
+async function dequeue(route: Route, call: Call, options: unknown): Promise<unknown> {
+  const removed = await route.call(call)
+  const others = route.links.filter((link) => link.open && link.address.text !== call.server)
   if (removed === true || others.length === 0) return removed
   const again = () => {
     const copy = new Call(call.verb, call.worker, call.workerKey, call.method)
     readOptions(copy, options)
     return copy
   }
-  const outcomes = await broadcast(cluster, others, again)
+  const outcomes = await broadcast(route, others, again)
   const there = outcomes.filter(({ error }) => error?.code !== 'NO_WORKER')
   return valuesOf(there, call.title).includes(true)
 }

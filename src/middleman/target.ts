@@ -1,13 +1,13 @@
 /** The instance that a proxy stands for, and the servers that it may be on. */
 import { InvalidArgument } from '../errors.js'
 import { Call } from './call.js'
-import type { Cluster } from './cluster.js'
 import type { Link } from './link.js'
 import { show, text } from './options.js'
+import type { Route } from './route.js'
 
 export class Target {
   constructor(
-    readonly cluster: Cluster,
+    readonly route: Route,
     readonly worker: string,
     readonly workerKey: string,
   ) {}
@@ -21,9 +21,9 @@ export class Target {
 }
 
 /** The server that the option `host` means, where that is not `'all'`. */
-export function serverOf(cluster: Cluster, host: string): Link {
-  const link = cluster.find(host)
+export function serverOf(route: Route, host: string): Link {
+  const link = route.find(host)
   if (link !== undefined) return link
-  const names = cluster.links.map(({ address }) => address.text).join(', ')
+  const names = route.links.map(({ address }) => address.text).join(', ')
   throw new InvalidArgument(`host is ${show(host)}: it has to be 'all', 'local' or a configured server (${names})`)
 }

@@ -8,6 +8,7 @@ import { parseAddresses } from '#offstage/middleman/addresses.js'
 import { Cluster } from '#offstage/middleman/cluster.js'
 import { MiddleMan, type UntypedWorkerProxy } from '#offstage/middleman/index.js'
 import { workerProxy } from '#offstage/middleman/proxy.js'
+import { Route } from '#offstage/middleman/route.js'
 import { encodeFailure } from '#offstage/wire/failure.js'
 import { FrameType } from '#offstage/wire/frame.js'
 import { echo, type Script, ScriptedServer } from './scripted-server.js'
@@ -37,7 +38,7 @@ async function linked(t: Test, script: Script = echo, connectTimeout = 5000) {
     await cluster.close(0)
     await server.stopListening()
   })
-  const worker = workerProxy(cluster, 'w', '') as UntypedWorkerProxy
+  const worker = workerProxy(new Route(() => cluster), 'w', '') as UntypedWorkerProxy
   /** Stops the server, and returns when the client has noticed. */
   const stop = async () => {
     await server.stopListening()
@@ -293,7 +294,7 @@ t.test('when the numbers of a connection are used up, the next connection takes 
   })
   await cluster.connect()
   t.teardown(() => Promise.all([cluster.close(0), server.stopListening()]))
-  const worker = workerProxy(cluster, 'w', '') as { x(options: object): Promise<unknown> }
+  const worker = workerProxy(new Route(() => cluster), 'w', '') as { x(options: object): Promise<unknown> }
   const answers = await Promise.all(Array.from({ length: 35 }, (_, arg) => worker.x({ arg })))
   t.same(
     answers,

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { parseAddresses } from '#offstage/middleman/addresses.js'
 import { Cluster } from '#offstage/middleman/cluster.js'
 import { workerProxy } from '#offstage/middleman/proxy.js'
+import { Route } from '#offstage/middleman/route.js'
 import type { UntypedWorkerProxy } from '#offstage/middleman/types.js'
 import { PEER_LIMITS } from '#offstage/wire/limits.js'
 import { setUp } from './support.js'
@@ -44,7 +45,7 @@ t.test('case 38: when the line goes dead, both sides notice, and the work of the
   await cluster.connect()
   // Silent, and alive: each of them asks the other more than once.
   await new Promise((resolve) => setTimeout(resolve, 4_000))
-  const far = workerProxy(cluster, 'busy_worker', '') as UntypedWorkerProxy
+  const far = workerProxy(new Route(() => cluster), 'busy_worker', '') as UntypedWorkerProxy
   t.equal(await far.echo!({ arg: 1 }), 1)
   t.equal(supervisor.wire.sessions, 2)
   const held = far.hold!({})
