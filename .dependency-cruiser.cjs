@@ -14,6 +14,7 @@ module.exports = {
     layer('actors', ['wire']),
     layer('middleman', ['wire']),
     layer('supervisor', ['actors', 'persistence', 'wire']),
+    layer('cli', ['supervisor', 'middleman', 'actors', 'persistence', 'wire']),
     {
       name: 'errors-know-nothing',
       severity: 'error',

@@ -5,7 +5,7 @@ import { build, install, root } from './setup.js'
 install()
 build()
 
-const { startCommand } = await import('../dist/supervisor/cli/start.js')
+const { startCommand } = await import('../dist/supervisor/program/start.js')
 
 const examples = ['guide', 'thumbnails', 'express-app'].map((name) => join(root, 'build/examples', name, 'workers'))
 const args = process.argv.slice(2)

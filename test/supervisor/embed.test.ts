@@ -56,7 +56,7 @@ t.test('what is wrong rejects, and nothing keeps running', async (t) => {
 })
 
 t.test('the command offstage knows its version and explains itself', async (t) => {
-  const main = join(import.meta.dirname, '../../../dist/supervisor/cli/main.js')
+  const main = join(import.meta.dirname, '../../../dist/cli/main.js')
   const run = (...args: string[]) => execFileSync(process.execPath, [main, ...args], { encoding: 'utf8' })
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
   t.equal(run('--version').trim(), version)

@@ -6,7 +6,7 @@ import { MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
 import { Server } from '../support/server.js'
 
-const PROGRAM = join(import.meta.dirname, '../../../dist/supervisor/cli/main.js')
+const PROGRAM = join(import.meta.dirname, '../../../dist/cli/main.js')
 
 function place(t: Test, files = {}) {
   const cwd = t.testdir(files)

@@ -191,7 +191,7 @@ t.test(
 t.test('inspect ends quietly when its reader has left', async (t) => {
   const dir = journalFolder(t)
   await makeJournal(dir, 2000, 1024 * 1024)
-  const program = join(import.meta.dirname, '../../../dist/supervisor/cli/main.js')
+  const program = join(import.meta.dirname, '../../../dist/cli/main.js')
   const child = spawn(process.execPath, [program, 'journal', 'inspect', dir], { stdio: ['ignore', 'pipe', 'pipe'] })
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

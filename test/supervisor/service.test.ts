@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { WORKERS } from '../support/server.js'
 import type EchoWorker from '../support/workers/echo_worker.js'
 
-const PROGRAM = join(import.meta.dirname, '../../../dist/supervisor/cli/main.js')
+const PROGRAM = join(import.meta.dirname, '../../../dist/cli/main.js')
 
 interface Said {
   status: number | null

@@ -7,7 +7,7 @@ import type { JobStore } from '#offstage/persistence/store.js'
 import { encodeValue } from '#offstage/wire/codec.js'
 import { newJob } from '../contract/job-store.js'
 
-const PROGRAM = join(import.meta.dirname, '../../../dist/supervisor/cli/main.js')
+const PROGRAM = join(import.meta.dirname, '../../../dist/cli/main.js')
 
 export interface ToolResult {
   readonly status: number | null

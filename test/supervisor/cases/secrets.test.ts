@@ -13,7 +13,7 @@ import { Authority } from '../../support/certificates.js'
 import { WORKERS } from './support.js'
 
 const PASSWORD = 'correct horse'
-const PROGRAM = join(import.meta.dirname, '../../../../dist/supervisor/cli/main.js')
+const PROGRAM = join(import.meta.dirname, '../../../../dist/cli/main.js')
 
 /** The command `offstage`, with this on its standard input. */
 async function offstage(args: string[], input: string): Promise<{ status: number | null; out: string; err: string }> {

@@ -1,6 +1,6 @@
 /** Standard output of a tool whose work is synchronous: written at once, so that a reader that has left is noticed. */
 import { writeSync } from 'node:fs'
-import { errorCode } from '../../persistence/journal/file-system.js'
+import { errorCode } from '../persistence/journal/file-system.js'
 
 const STANDARD_OUTPUT = 1
 const CHUNK = 64 * 1024

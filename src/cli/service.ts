@@ -1,11 +1,11 @@
 /** `offstage stop`, `status` and `restart`, with the exit codes that LSB asks of init scripts. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import { OffstageError } from '../../errors.js'
-import type { Config } from '../config.js'
-import { findSupervisor, removePidFile } from '../pid-file.js'
-import { complain } from './complain.js'
-import { configOf, startDetached, withSettings } from './start.js'
+import { OffstageError } from '../errors.js'
+import type { Config } from '../supervisor/config.js'
+import { findSupervisor, removePidFile } from '../supervisor/pid-file.js'
+import { complain } from '../supervisor/program/complain.js'
+import { configOf, startDetached, withSettings } from '../supervisor/program/start.js'
 
 /** LSB 5.0, 20.2: of `status`, then of the others. */
 const STATUS = { running: 0, dead: 1, none: 3, unknown: 4 } as const

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { Command } from 'commander'
-import { complain } from './complain.js'
+import { complain } from '../supervisor/program/complain.js'
 import { CONFIGURATION, testText, workerText } from './templates.js'
 
 /** sysexits.h. */

@@ -1,10 +1,10 @@
 /** `offstage schedule …`: what schedules say, without a server. */
 import { Command, InvalidArgumentError } from 'commander'
-import { OffstageError } from '../../errors.js'
-import { parseCron } from '../schedule/cron.js'
-import { next } from '../schedule/next.js'
-import { zoneOf } from '../schedule/zone.js'
-import { complain } from './complain.js'
+import { OffstageError } from '../errors.js'
+import { complain } from '../supervisor/program/complain.js'
+import { parseCron } from '../supervisor/schedule/cron.js'
+import { next } from '../supervisor/schedule/next.js'
+import { zoneOf } from '../supervisor/schedule/zone.js'
 
 const USAGE = 64
 const NEVER = 1

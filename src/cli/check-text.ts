@@ -1,6 +1,6 @@
 /** What `fsck` says, for people. */
-import type { CheckResult } from '../../persistence/journal/tools/check.js'
-import { findingLines } from '../../persistence/journal/tools/finding.js'
+import type { CheckResult } from '../persistence/journal/tools/check.js'
+import { findingLines } from '../persistence/journal/tools/finding.js'
 import { count, grouped, size } from './amounts.js'
 
 export function checkText(result: CheckResult): string {

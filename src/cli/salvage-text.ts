@@ -1,8 +1,8 @@
 /** What `salvage` says, for people. Long lists are cut; `--json` has all of them. */
 
-import type { NamedJob, SalvageReport } from '../../persistence/journal/tools/salvage.js'
-import type { LostJob } from '../../persistence/journal/tools/salvage-jobs.js'
-import type { Loss } from '../../persistence/journal/tools/salvage-read.js'
+import type { NamedJob, SalvageReport } from '../persistence/journal/tools/salvage.js'
+import type { LostJob } from '../persistence/journal/tools/salvage-jobs.js'
+import type { Loss } from '../persistence/journal/tools/salvage-read.js'
 import { count, grouped } from './amounts.js'
 
 const LONGEST_LIST = 20

@@ -2,14 +2,14 @@
 /** The command `offstage`. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { startCommand } from '../supervisor/program/start.js'
 import { initCommand, workerCommand } from './generate.js'
 import { journalCommand } from './journal.js'
 import { scheduleCommand } from './schedule.js'
 import { restartCommand, statusCommand, stopCommand } from './service.js'
-import { startCommand } from './start.js'
 import { userCommand } from './user.js'
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
 

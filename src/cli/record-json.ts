@@ -1,6 +1,6 @@
 /** A record of the journal as one line of JSON, for people with `jq`. */
-import type { WalkedRecord } from '../../persistence/journal/tools/walk.js'
-import { decodeValue } from '../../wire/codec.js'
+import type { WalkedRecord } from '../persistence/journal/tools/walk.js'
+import { decodeValue } from '../wire/codec.js'
 
 export function recordLine({ segment, batch, seq, head, body }: WalkedRecord): string {
   const place = {

@@ -2,8 +2,8 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { Command } from 'commander'
-import { makeVerifier } from '../../wire/scram.js'
-import { complain } from './complain.js'
+import { complain } from '../supervisor/program/complain.js'
+import { makeVerifier } from '../wire/scram.js'
 
 const FEWEST_CHARACTERS = 8
 /** `EX_USAGE` of sysexits.h. */

@@ -1,6 +1,6 @@
 /** What `backup` and `restore` say when they have worked. */
-import type { BackupResult } from '../../persistence/journal/tools/backup.js'
-import type { CheckResult } from '../../persistence/journal/tools/check.js'
+import type { BackupResult } from '../persistence/journal/tools/backup.js'
+import type { CheckResult } from '../persistence/journal/tools/check.js'
 import { count, grouped, size } from './amounts.js'
 
 export function backupText(from: string, { check, linked, copied }: BackupResult): string {
