@@ -2,11 +2,14 @@
 import { ConfigurationError } from '../errors.js'
 import { type Method, methodTable, type RefusedMethod } from './methods.js'
 import { checkPlacement } from './placement.js'
+import { type BackoffFunction, type KnownRetry, knownRetry, policiesOf, type RetryPolicy } from './retry-policy.js'
 import { settingsOf, type WorkerSettings } from './settings.js'
 import { BRAND, MetaWorker, type WorkerClass } from './worker.js'
 
-export interface WorkerDescription extends Omit<WorkerSettings, 'workerName' | 'noAutoLoad'> {
+export interface WorkerDescription extends Omit<WorkerSettings, 'workerName' | 'noAutoLoad' | 'retry' | 'retries'> {
   name: string
+  retry: KnownRetry
+  retries: Record<string, KnownRetry>
   /** What clients can call, in the order of the class. */
   methods: string[]
   /** Names of the class that look callable and are not, and why: for the log. */
@@ -17,6 +20,8 @@ export interface WorkerDescription extends Omit<WorkerSettings, 'workerName' | '
 export interface LoadedClass {
   Class: WorkerClass
   methods: Map<string, Method>
+  /** Of the methods that have a function for it. */
+  backoffs: ReadonlyMap<string, BackoffFunction>
   description: WorkerDescription
 }
 
@@ -29,25 +34,38 @@ export function describeWorker(
   const settings = settingsOf(Class, overrides, fallbackName)
   checkPlacement(settings)
   const { methods, refused } = methodTable(Class.prototype, MetaWorker.prototype)
-  const { workerName: name, noAutoLoad, ...rest } = settings
-  for (const method of Object.keys(settings.timeouts)) {
-    if (methods.has(method)) continue
-    throw new ConfigurationError(
-      `timeouts has ${JSON.stringify(method)}, which clients cannot call; methods are: ${[...methods.keys()].join(', ') || 'none'}`,
-      { details: { key: 'timeouts' } },
-    )
+  const { workerName: name, noAutoLoad, retry, retries, ...rest } = settings
+  for (const key of ['timeouts', 'retries'] as const) {
+    for (const method of Object.keys(settings[key])) {
+      if (methods.has(method)) continue
+      throw new ConfigurationError(
+        `${key} has ${JSON.stringify(method)}, which clients cannot call; methods are: ${[...methods.keys()].join(', ') || 'none'}`,
+        { details: { key } },
+      )
+    }
   }
   return {
     Class,
     methods,
+    backoffs: backoffsOf({ methods: [...methods.keys()], retry, retries }),
     description: {
       name,
+      retry: knownRetry(retry),
+      retries: Object.fromEntries(Object.entries(retries).map(([method, policy]) => [method, knownRetry(policy)])),
       methods: [...methods.keys()],
       refused,
       autoLoad: !noAutoLoad && !rest.reloadOnSchedule,
       ...rest,
     },
   }
+}
+
+function backoffsOf(policies: Parameters<typeof policiesOf<RetryPolicy>>[0]): Map<string, BackoffFunction> {
+  const functions = new Map<string, BackoffFunction>()
+  for (const [method, { backoff }] of policiesOf(policies)) {
+    if (typeof backoff === 'function') functions.set(method, backoff)
+  }
+  return functions
 }
 
 /** Throws `ConfigurationError`, saying what the default export is instead, unless it is a worker class. */

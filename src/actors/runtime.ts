@@ -272,12 +272,12 @@ export class Runtime implements WorkerContext, TurnOutput {
   }
 
   async #create(data: unknown): Promise<void> {
-    const { Class, methods, description } = this.#class!
+    const { Class, methods, description, backoffs } = this.#class!
     const { gauge } = this.#options
     const call = task(this, Task.CREATE, 'create', () => {
       this.#instance = construct(Class, this)
       this.#fields = fieldsOf(this.#instance)
-      this.#turns = new Turns(description, methods, this.#instance, gauge, this)
+      this.#turns = new Turns(description, methods, this.#instance, gauge, this, backoffs)
       return this.#instance.create(data)
     })
     gauge.begin(Task.CREATE, monotonic())

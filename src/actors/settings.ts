@@ -4,6 +4,7 @@
  */
 import { ConfigurationError } from '../errors.js'
 import { RESTART_TYPES, type RestartType } from './restarts.js'
+import { isRetryPolicy, RETRY_ALLOWED, type RetryPolicy } from './retry-policy.js'
 
 export const HOST_KINDS = ['thread', 'process', 'inline'] as const
 export type HostKind = (typeof HOST_KINDS)[number]
@@ -39,6 +40,10 @@ export interface WorkerSettings {
   timeout: number
   /** The same for single methods, in place of `timeout`. */
   timeouts: Record<string, number>
+  /** When queued jobs are tried again. */
+  retry: RetryPolicy
+  /** The same for single methods, in place of `retry`. */
+  retries: Record<string, RetryPolicy>
   /** Milliseconds that a method gets to end once its signal has fired, before its host is ended; 0: any. */
   grace: number
 }
@@ -142,6 +147,13 @@ const RULES: readonly Rule[] = [
     fallback: {},
     allowed: 'an object with a number of milliseconds (0 for no limit) for each of some methods',
     check: (value) => isRecord(value) && Object.values(value).every(isMilliseconds),
+  },
+  { key: 'retry', fallback: {}, allowed: RETRY_ALLOWED, check: isRetryPolicy },
+  {
+    key: 'retries',
+    fallback: {},
+    allowed: `for each of some methods ${RETRY_ALLOWED}`,
+    check: (value) => isRecord(value) && Object.values(value).every(isRetryPolicy),
   },
   { key: 'grace', fallback: 5_000, ...MILLISECONDS },
 ]

@@ -17,8 +17,11 @@ import type { Gauge } from './gauge.js'
 import { limitsOf } from './limits.js'
 import { monotonic } from './messages.js'
 import type { Method } from './methods.js'
+import type { BackoffFunction } from './retry-policy.js'
 
 const SLICE_MS = 1
+/** Milliseconds: a year. A longer pause between attempts is taken for a mistake. */
+const LONGEST_PAUSE = 366 * 86_400_000
 
 /** Where answers go. */
 export interface TurnOutput {
@@ -43,6 +46,7 @@ export class Turns {
   readonly #instance: object
   readonly #gauge: Gauge
   readonly #output: TurnOutput
+  readonly #backoffs: ReadonlyMap<string, BackoffFunction>
   readonly #queue = new Fifo<Call>()
   /** Calls whose promise is pending, by message number, for CANCEL. */
   readonly #pending = new Map<number, Call>()
@@ -62,6 +66,7 @@ export class Turns {
     instance: object,
     gauge: Gauge,
     output: TurnOutput,
+    backoffs: ReadonlyMap<string, BackoffFunction>,
   ) {
     this.#concurrency = worker.concurrency
     this.#limits = limitsOf(worker)
@@ -69,6 +74,7 @@ export class Turns {
     this.#instance = instance
     this.#gauge = gauge
     this.#output = output
+    this.#backoffs = backoffs
   }
 
   /** Takes a call into the queue; `work` starts it. */
@@ -248,8 +254,28 @@ export class Turns {
     return new RemoteWorkerError('WORKER_ERROR', remote.message, {
       executed: 'yes',
       remote,
-      details: { worker: call.owner.workerName, workerKey: call.owner.workerKey, method: call.method },
+      details: {
+        worker: call.owner.workerName,
+        workerKey: call.owner.workerKey,
+        method: call.method,
+        ...(call.jobId === 0 ? {} : this.#ownBackoff(call, thrown)),
+      },
     })
+  }
+
+  /** When the job is to be tried again, where the worker has a function for that. */
+  #ownBackoff(call: Call, thrown: unknown): { retryIn?: number | false; backoffError?: string } {
+    const backoff = this.#backoffs.get(call.method)
+    if (backoff === undefined) return {}
+    try {
+      const retryIn = backoff(call.attempt, thrown)
+      if (retryIn === false || (retryIn >= 0 && retryIn <= LONGEST_PAUSE)) return { retryIn }
+      return {
+        backoffError: `it returned ${String(retryIn)}: it has to be milliseconds, at most a year of them, or false`,
+      }
+    } catch (error) {
+      return { backoffError: describeThrown(error).message }
+    }
   }
 
   /** For a call that has not started and will not. */

@@ -8,6 +8,7 @@ import type { Cancelable } from './clock.js'
 import { takeContext, type WorkerContext } from './context.js'
 import type { WorkerLogger } from './logger.js'
 import { monotonic } from './messages.js'
+import type { RetryPolicy } from './retry-policy.js'
 import type { TcpHandler, TcpHandlerClass } from './sockets/handler.js'
 import type { TcpServer } from './sockets/sockets.js'
 import type { ThreadPool } from './thread-pool.js'
@@ -70,6 +71,13 @@ export class MetaWorker {
   static timeout?: number
   /** The same for single methods, in place of `timeout`: `{ render: 60_000 }`. */
   static timeouts?: Record<string, number>
+  /**
+   * How often and when its queued jobs are tried again after a failure:
+   * `{ attempts: 10, backoff: 'fixed', delay: 5_000, except: ['CardDeclined'] }`; see `RetryPolicy`.
+   */
+  static retry?: RetryPolicy
+  /** The same for single methods, in place of `retry`: `{ charge: { attempts: 3 } }`. */
+  static retries?: Record<string, RetryPolicy>
   /**
    * Milliseconds (default 5,000; 0: any) that a method gets to end once its `signal` has fired, by a deadline or by
    * its caller. One that still runs then costs the worker its host, which is started again as after a crash.

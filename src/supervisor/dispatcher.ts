@@ -11,11 +11,13 @@
  */
 import type { ReplySink } from '../actors/reply.js'
 import { OffstageError } from '../errors.js'
+import type { Backoff } from '../persistence/backoff.js'
 import type { Attempt, ClaimedJob, JobStore, QueueName } from '../persistence/store.js'
 import { decodeFailure } from '../wire/failure.js'
 import { asOffstageError } from './enqueuer.js'
 import { failureOf, turnOf } from './job-turn.js'
 import type { Logger } from './log.js'
+import { nextAttemptIn } from './next-attempt.js'
 import type { Registry } from './registry.js'
 
 /** setTimeout takes no more than this; a later time is reached by setting it again. */
@@ -30,6 +32,9 @@ export interface DispatcherOptions {
   readonly log: Logger
   /** Until a released job is due again, in milliseconds. */
   readonly releaseDelay: number
+  /** For what the retry policy of a method leaves open. */
+  readonly backoff: Backoff
+  readonly random?: () => number
   readonly now?: () => number
 }
 
@@ -52,6 +57,8 @@ export class Dispatcher implements ReplySink {
   readonly #registry: Registry
   readonly #log: Logger
   readonly #releaseDelay: number
+  readonly #backoff: Backoff
+  readonly #random: () => number
   readonly #now: () => number
   readonly #lanes = new Map<string, Map<string, Lane>>()
   readonly #active = new Map<number, ActiveJob>()
@@ -71,6 +78,8 @@ export class Dispatcher implements ReplySink {
     this.#registry = options.registry
     this.#log = options.log
     this.#releaseDelay = options.releaseDelay
+    this.#backoff = options.backoff
+    this.#random = options.random ?? Math.random
     this.#now = options.now ?? Date.now
   }
 
@@ -200,7 +209,12 @@ export class Dispatcher implements ReplySink {
       this.#putBack(active)
     } else {
       const crashed = error.code === 'WORKER_CRASHED'
-      const fail = () => this.#store.fail(active, failureOf(error), { crashed })
+      const { backoffError } = error.details
+      if (backoffError !== undefined)
+        this.#log.error(fields, `the backoff of ${worker}.${method} failed: ${backoffError}`)
+      const policy = this.#registry.retryOf(worker, method)
+      const retryIn = nextAttemptIn(policy, active.attempt, error, this.#backoff, this.#random)
+      const fail = () => this.#store.fail(active, failureOf(error), { crashed, retryIn })
       this.#record(fail, active, (outcome) => {
         if (outcome.state === 'retry') {
           this.expect(outcome.runAt)

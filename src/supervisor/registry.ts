@@ -7,6 +7,7 @@ import type { WorkerInfo } from '../actors/actor-options.js'
 import { DeadLetters } from '../actors/dead-letters.js'
 import type { WorkerDescription } from '../actors/description.js'
 import type { GroupPlan } from '../actors/group.js'
+import { type KnownRetry, policiesOf } from '../actors/retry-policy.js'
 import { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
 import type { ResultStore } from '../persistence/results/memory.js'
@@ -32,6 +33,8 @@ interface WorkerClass {
   readonly file: string
   readonly description: WorkerDescription
   readonly methods: ReadonlySet<string>
+  /** Of the methods that have one. */
+  readonly retries: ReadonlyMap<string, KnownRetry>
   readonly instances: Map<string, Actor>
   /** Keys that `startNew` is at. */
   readonly starting: Set<string>
@@ -143,7 +146,7 @@ export class Registry {
       )
     }
     const methods = new Set(description.methods)
-    this.#classes.set(name, { ...known, description, methods })
+    this.#classes.set(name, { ...known, description, methods, retries: policiesOf(description) })
     for (const actor of known.instances.values()) actor.renew(this.#options.stopTimeout, methods)
     if (known.instances.get('')?.info().status !== 'stopped') return
     // It has failed for good, and now perhaps does not.
@@ -189,6 +192,11 @@ export class Registry {
       'NO_METHOD',
       `${worker} has no method ${JSON.stringify(method)} that clients may call; it has: ${list([...methods])}`,
     )
+  }
+
+  /** How jobs of the method are tried again; undefined: as the configuration says. */
+  retryOf(worker: string, method: string): KnownRetry | undefined {
+    return this.#classes.get(worker)?.retries.get(method)
   }
 
   /** Resolves when `create` has ended well; otherwise the instance is gone again. */
@@ -287,6 +295,7 @@ export class Registry {
       file,
       description,
       methods: new Set(description.methods),
+      retries: policiesOf(description),
       instances: new Map([['', actor]]),
       starting: new Set(),
     })

@@ -41,6 +41,7 @@ export class Schedules {
 
   /** Throws a `ConfigurationError` for a schedule whose worker or method does not exist. */
   constructor({ schedules, registry, log, folder, store, attempts, onScheduled }: SchedulesOptions) {
+    const attemptsOf = (worker: string, method: string) => registry.retryOf(worker, method)?.attempts ?? attempts
     this.#registry = registry
     this.#log = log
     this.#timer = new ScheduleTimer((ms) => {
@@ -51,7 +52,7 @@ export class Schedules {
     const random = Math.random
     const firings = this.#firings
     this.#jobs =
-      store === undefined ? undefined : new ScheduledJobs({ store, firings, log, attempts, onScheduled, random })
+      store === undefined ? undefined : new ScheduledJobs({ store, firings, log, attemptsOf, onScheduled, random })
     for (const schedule of schedules) this.#check(schedule)
     this.#schedules = schedules
   }

@@ -167,9 +167,13 @@ export class Service {
       payload: body.subarray(e.payloadAt, end),
       runAt: Math.max(e.runAt, 0),
       priority: e.priority,
-      maxAttempts: e.attempts === 0 ? this.#options.attempts : e.attempts,
+      maxAttempts: e.attempts === 0 ? this.#attemptsOf(e) : e.attempts,
       atMostOnce: e.atMostOnce,
     }
+  }
+
+  #attemptsOf({ worker, method }: Envelope): number {
+    return this.#registry.retryOf(worker, method)?.attempts ?? this.#options.attempts
   }
 
   #store(): JobStore {

@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import type { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, OffstageError } from '../errors.js'
+import { type Backoff, DEFAULT_BACKOFF } from '../persistence/backoff.js'
 import { openJournal } from '../persistence/journal/open.js'
 import { ResultStore } from '../persistence/results/memory.js'
 import type { JobStore } from '../persistence/store.js'
@@ -233,7 +234,8 @@ async function build(
   if (store !== undefined) {
     undo.push(() => store.close())
     store.on('failed', onFailure)
-    dispatcher = new Dispatcher({ store, registry, log, releaseDelay: config.persistent_delay * 1_000 })
+    const releaseDelay = config.persistent_delay * 1_000
+    dispatcher = new Dispatcher({ store, registry, log, releaseDelay, backoff: backoffOf(config) })
   }
   const { attempts } = config
   const onScheduled = (runAt: number) => dispatcher?.expect(runAt)
@@ -262,7 +264,7 @@ async function openStore(config: Config, log: Logger): Promise<JobStore> {
     return await openJournal({
       dir: config.data,
       log,
-      backoff: { first: config.retry_delay * 1_000, max: config.retry_max_delay * 1_000 },
+      backoff: backoffOf(config),
     })
   } catch (cause) {
     if (cause instanceof OffstageError) throw cause
@@ -271,6 +273,10 @@ async function openStore(config: Config, log: Logger): Promise<JobStore> {
       { cause },
     )
   }
+}
+
+function backoffOf(config: Config): Backoff {
+  return { ...DEFAULT_BACKOFF, first: config.retry_delay * 1_000, max: config.retry_max_delay * 1_000 }
 }
 
 /** A folder that was asked for must exist; the default one may be missing, and then no worker is loaded. */

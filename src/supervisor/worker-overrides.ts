@@ -3,6 +3,18 @@ import { z } from 'zod'
 import { RESTART_TYPES } from '../actors/restarts.js'
 import { HOST_KINDS, type WorkerSettings } from '../actors/settings.js'
 
+const retry = z
+  .strictObject({
+    attempts: z.int().min(1).max(65_535),
+    backoff: z.enum(['exponential', 'fixed']),
+    delay: z.number().min(0),
+    max_delay: z.number().min(0),
+    jitter: z.number().min(0).max(1),
+    except: z.array(z.string()),
+  })
+  .partial()
+  .transform(({ max_delay, ...rest }) => (max_delay === undefined ? rest : { ...rest, maxDelay: max_delay }))
+
 /** 0 stands for no limit. */
 const milliseconds = z.number().min(0)
 
@@ -22,6 +34,8 @@ const settings = {
   pool_size: z.int().min(1).max(1000),
   timeout: milliseconds,
   timeouts: z.record(z.string(), milliseconds),
+  retry,
+  retries: z.record(z.string(), retry),
   grace: milliseconds,
 }
 

@@ -57,7 +57,7 @@ function setUp(t: Test) {
       return 0
     },
   }
-  const registry = { find: () => actor }
+  const registry = { find: () => actor, retryOf: () => undefined }
   const log = { warn() {}, error() {} }
   const dispatcher = new Dispatcher({ store, registry, log, releaseDelay: 60_000 } as never)
   dispatcher.start()

@@ -16,7 +16,8 @@ export interface ScheduledJobsOptions {
   readonly store: JobStore
   readonly firings: Firings
   readonly log: Logger
-  readonly attempts: number
+  /** How often a job of the method may be started. */
+  readonly attemptsOf: (worker: string, method: string) => number
   readonly onScheduled: (runAt: number) => void
   readonly random: () => number
 }
@@ -74,7 +75,7 @@ export class ScheduledJobs {
 
   async #enqueue(schedule: Schedule, at: number | undefined): Promise<void> {
     if (at === undefined || this.#stopped) return
-    const { firings, log, attempts, random } = this.#options
+    const { firings, log, attemptsOf, random } = this.#options
     const { worker, workerKey, method, name } = schedule
     const runAt = at + Math.floor(random() * schedule.jitter)
     const jobKey = keyOf(schedule, at)
@@ -82,7 +83,7 @@ export class ScheduledJobs {
     const target = { worker, workerKey, method }
     try {
       await this.#enqueuer.many([
-        { ...target, jobKey, payload, runAt, priority: 0, maxAttempts: attempts, atMostOnce: false },
+        { ...target, jobKey, payload, runAt, priority: 0, maxAttempts: attemptsOf(worker, method), atMostOnce: false },
       ])
       await firings.set(name, { at, queued: target })
     } catch (error) {
