@@ -204,3 +204,10 @@ export class StoreError extends OffstageError {
     this.exitCode = facts.exitCode ?? 74
   }
 }
+
+/**
+ * What keeps the results that workers cache failed. `code`: `RESULT_STORAGE_DOWN` (a memcached cannot be reached, or has not
+ * answered in time), `RESULT_STORAGE_REFUSED` (it answered, but not with what was asked for),
+ * `RESULT_STORAGE_TOO_LARGE` (it has no room for a value of this size).
+ */
+export class ResultStorageError extends OffstageError {}

@@ -1,8 +1,10 @@
 /** What the supervisor gives an actor, and what it is told about it. */
+import type { CacheChange } from './cache-frame.js'
 import type { Clock } from './clock.js'
 import type { DeadLetters } from './dead-letters.js'
 import type { Log } from './log.js'
 import type { Blocked } from './loop-watch.js'
+import type { CacheRules } from './messages.js'
 import type { RestartType } from './restarts.js'
 import type { WorkerSettings } from './settings.js'
 import type { WorkerEvents } from './worker-events.js'
@@ -18,9 +20,10 @@ export interface ActorOptions {
   workerLog?: Log
   overrides?: Partial<WorkerSettings>
   /** What the worker finds in its cache when it is started, again too. */
-  initialCache?: () => Iterable<readonly [string, Uint8Array]>
-  /** A change that the worker made; undefined: the entry is gone. Comes before the result of that turn. */
-  onCache: (key: string, value: Uint8Array | undefined) => void
+  initialCache?: () => Iterable<CacheChange>
+  /** A change that the worker made. Comes before the result of that turn. */
+  onCache: (change: CacheChange) => void
+  cache?: CacheRules
   /** The state or the room has changed: at most once per event-loop turn. */
   onChange: () => void
   /** Hears what happens to it. */

@@ -8,6 +8,7 @@ import type { OffstageError, WorkerStopped } from '../errors.js'
 import { decodeFailure } from '../wire/failure.js'
 import { createTooLong, endedWithGroup, hostEnded, loadError, noMethod, stoppedError } from './actor-errors.js'
 import type { ActorOptions, WorkerInfo } from './actor-options.js'
+import type { CacheChange } from './cache-frame.js'
 import { type Cancelable, type Clock, systemClock } from './clock.js'
 import type { WorkerDescription } from './description.js'
 import type { Group, Member } from './group.js'
@@ -18,7 +19,7 @@ import { lifecycle, machineClock, stateOf } from './lifecycle.js'
 import { limitsOf } from './limits.js'
 import { type Counts, Mailbox } from './mailbox.js'
 import { originOf } from './message.js'
-import { monotonic } from './messages.js'
+import { ANY_CACHE, monotonic } from './messages.js'
 import { Overseer, type Watched } from './overseer.js'
 import { placementOf, samePlace } from './placement.js'
 import type { ReplySink } from './reply.js'
@@ -129,9 +130,9 @@ export class Actor implements Member {
     this.#overseer.by(this.#mailbox.earliestDeadline)
   }
 
-  /** Tells the worker of a cache entry that was changed from outside; undefined removes it. */
-  setCache(key: string, value: Uint8Array | undefined): void {
-    if (this.#wanted) this.#link?.cache(key, value)
+  /** Tells the worker of a cache entry that was changed from outside, or that is gone. */
+  setCache(change: CacheChange): void {
+    if (this.#wanted) this.#link?.cache(change)
   }
 
   /** How many more queued jobs should be sent now. */
@@ -273,10 +274,10 @@ export class Actor implements Member {
   }
 
   #startHost(): void {
-    const { file, workerKey, overrides = {} } = this.#options
+    const { file, workerKey, overrides = {}, cache = ANY_CACHE } = this.#options
     const name = workerKey === '' ? this.#name : `${this.#name} ${workerKey}`
     this.#link = new HostLink(this.#launch, { name, ...placementOf(this.#description ?? overrides) }, this.#linkEvents)
-    this.#link.load({ file, workerKey, overrides })
+    this.#link.load({ file, workerKey, overrides, cache })
     if (this.#wanted) this.#limitStart()
     this.#overseer.start()
   }
@@ -287,7 +288,7 @@ export class Actor implements Member {
     loadFailed: (failure) => this.#fail(loadError(failure)),
     created: () => this.#created(),
     createFailed: (body) => this.#fail(decodeFailure(body)),
-    cache: (key, value) => this.#options.onCache(key, value),
+    cache: (change) => this.#options.onCache(change),
     log: (line) => this.#report.line(line),
     output: (stream, text) => this.#report.output(stream, text),
     stopped: () => (this.#renewing === undefined ? this.#finish() : void this.#renew()),
@@ -322,7 +323,7 @@ export class Actor implements Member {
   #create(): void {
     const link = this.#link
     if (link === undefined) return
-    for (const [key, value] of this.#options.initialCache?.() ?? []) link.cache(key, value)
+    for (const entry of this.#options.initialCache?.() ?? []) link.cache(entry)
     link.create(this.#options.data)
   }
 

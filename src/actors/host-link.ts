@@ -5,7 +5,7 @@
 import { decodeValue, encodeValue } from '../wire/codec.js'
 import { FrameReader, HEADER_BYTES, writeHeader } from '../wire/frame.js'
 import { Outbox } from '../wire/outbox.js'
-import { readCacheFrame, writeCacheFrame } from './cache-frame.js'
+import { type CacheChange, readCacheFrame, writeCacheFrame } from './cache-frame.js'
 import type { WorkerDescription } from './description.js'
 import type { Progress } from './gauge.js'
 import type { Host, HostOptions, Launch } from './hosts/host.js'
@@ -44,7 +44,7 @@ export interface LinkEvents {
   created(): void
   /** The body of an ERROR. */
   createFailed(body: Uint8Array): void
-  cache(key: string, value: Uint8Array | undefined): void
+  cache(change: CacheChange): void
   log(line: LogLine): void
   output(stream: 'stdout' | 'stderr', text: string): void
   stopped(): void
@@ -124,8 +124,8 @@ export class HostLink {
     this.#out.frame(HostFrame.CANCEL, overdue ? OVERDUE : 0, index, EMPTY_MAP)
   }
 
-  cache(key: string, value: Uint8Array | undefined): void {
-    writeCacheFrame(this.#out, key, value)
+  cache(change: CacheChange): void {
+    writeCacheFrame(this.#out, change)
   }
 
   /** `leave`: the host forgets the messages that it has not started. */
@@ -182,7 +182,7 @@ export class HostLink {
         return
       }
       case HostFrame.CACHE:
-        readCacheFrame(bytes, start, end, this.#events.cache)
+        this.#events.cache(readCacheFrame(flags, corr, bytes, start, end))
         return
       case HostFrame.LOG:
         this.#events.log(decodeValue(bytes, start, end) as LogLine)

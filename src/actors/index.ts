@@ -1,5 +1,5 @@
 /** Public entry `offstage/actors`: what a worker file needs. */
-export type { ResultCache } from './cache.js'
+export type { CacheOptions, ResultCache } from './cache.js'
 export type { Cancelable } from './clock.js'
 export type { WorkerLogger } from './logger.js'
 export type { BackoffFunction, RetryPolicy } from './retry-policy.js'

@@ -9,7 +9,8 @@
  * | 34   | TURN          | host       | message | body of a CALL; with flag TIMED a deadline (f64 BE) before it |
  * | 35   | CANCEL        | host       | message | `a0`; flag OVERDUE: its deadline has passed                   |
  * | 36   | SETTLED       | host       | token   | one byte: 1 the attempt was the current one, else 0           |
- * | 37   | CACHE         | both       | 0       | CBOR key (text), then the value as CBOR; no value: removed    |
+ * | 37   | CACHE         | both       | change  | CBOR key (text), then the value as CBOR; no value: removed;   |
+ * |      |               |            |         | with flag TIMED milliseconds to live (f64 BE) before it       |
  * | 38   | STOP          | host       | 0       | `a0`: no more timers; answer STOPPED when no turn is running; |
  * |      |               |            |         | with flag LEAVE, forget the messages that have not started    |
  * | 39   | LOADED        | supervisor | 0       | CBOR `WorkerDescription`                                      |
@@ -24,7 +25,7 @@
  * | 48   | STOPPED       | supervisor | 0       | `a0`                                                          |
  * | 49   | TOLD          | supervisor | message | `a0`: a method that runs has been told of its CANCEL          |
  *
- * Every TURN gets one RESULT, FAILED or ENDED. Deadlines are milliseconds of
+ * Every TURN gets one RESULT, FAILED or ENDED. CACHE carries the number of the change: see cache-frame.ts. Deadlines are milliseconds of
  * `monotonic()`, one clock for all threads and processes of a machine.
  */
 import type { RemoteFailure } from '../errors.js'
@@ -68,7 +69,18 @@ export interface LoadRequest {
   file: string
   workerKey: string
   overrides: Partial<WorkerSettings>
+  cache: CacheRules
 }
+
+/** What holds for `this.cache`. */
+export interface CacheRules {
+  /** Milliseconds that an entry is kept for which the worker says nothing; 0: as long as there is room. */
+  readonly ttl: number
+  /** Bytes of the largest key and value that are kept; 0 for any. */
+  readonly largest: number
+}
+
+export const ANY_CACHE: CacheRules = { ttl: 0, largest: 0 }
 
 export interface LoadFailure {
   message: string

@@ -8,6 +8,7 @@ import { describeThrown, encodeFailure } from '../wire/failure.js'
 import { FrameReader, writeU32 } from '../wire/frame.js'
 import { Outbox } from '../wire/outbox.js'
 import { ResultCache } from './cache.js'
+import { CacheCopy } from './cache-copy.js'
 import { readCacheFrame, writeCacheFrame } from './cache-frame.js'
 import { Call, calls, task } from './call.js'
 import type { Clock } from './clock.js'
@@ -52,6 +53,7 @@ export interface RuntimeOptions {
 export class Runtime implements WorkerContext, TurnOutput {
   workerName = ''
   workerKey = ''
+  readonly cached: CacheCopy
   readonly cache: ResultCache
   readonly logger: WorkerLogger
   readonly timers: WorkerTimers
@@ -80,9 +82,14 @@ export class Runtime implements WorkerContext, TurnOutput {
       return Number.POSITIVE_INFINITY
     })
     this.#reader = new FrameReader({ maxBody: MAX_HOST_BODY, maxType: LAST_HOST_FRAME }, this.#frame)
-    this.cache = new ResultCache((key, value) => writeCacheFrame(this.#out, key, value))
+    const { clock } = options
+    this.cached = new CacheCopy(
+      () => clock.now(),
+      (change) => writeCacheFrame(this.#out, change),
+    )
+    this.cache = new ResultCache(this.cached)
     this.logger = new WorkerLogger((line) => this.writeLog(line))
-    this.timers = new WorkerTimers(options.clock, (periodic, run, ended) => {
+    this.timers = new WorkerTimers(clock, (periodic, run, ended) => {
       const name = periodic ? 'periodic timer' : 'timer'
       this.#takeTurn(periodic ? Task.PERIODIC_TIMER : Task.TIMER, name, run, ended)
     })
@@ -226,7 +233,7 @@ export class Runtime implements WorkerContext, TurnOutput {
         return
       }
       case HostFrame.CACHE:
-        readCacheFrame(bytes, start, end, (key, value) => this.cache.receive(key, value))
+        this.cached.receive(readCacheFrame(flags, corr, bytes, start, end))
         return
       case HostFrame.LOAD:
         void this.#load(decodeValue(bytes, start, end) as LoadRequest)
@@ -249,6 +256,7 @@ export class Runtime implements WorkerContext, TurnOutput {
       this.#class = await this.#options.load(request)
       this.workerName = this.#class.description.name
       this.workerKey = request.workerKey
+      this.cached.rules = request.cache
       this.pool.belongsTo(this.#class, request)
       this.#out.frame(HostFrame.LOADED, 0, 0, encodeValue(this.#class.description, 'description'))
     } catch (error) {

@@ -9,6 +9,7 @@ import { decodeValue, encodeValue } from '../wire/codec.js'
 import { envelope, envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { decodeFailure } from '../wire/failure.js'
 import { Actor } from './actor.js'
+import { CacheCopy } from './cache-copy.js'
 import { asWorkerClass, describeWorker } from './description.js'
 import { type InlineHost, inlineHost } from './hosts/inline.js'
 import type { Log } from './log.js'
@@ -81,7 +82,7 @@ export class TestRun<T extends MetaWorker> {
   readonly logs: LoggedLine[] = []
   readonly #actor: Actor
   readonly #clock = new VirtualClock()
-  readonly #cache = new Map<string, Uint8Array>()
+  readonly #cache = new CacheCopy(() => this.#clock.now(), ignore)
   readonly #waiting = new Map<number, Waiting>()
   #host: InlineHost | undefined
   #lastTag = 0
@@ -100,7 +101,8 @@ export class TestRun<T extends MetaWorker> {
         overrides: { host: 'inline', memoryLimit: 0, env: {}, execArgv: [] },
         log: silent,
         workerLog: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
-        onCache: (key, value) => (value === undefined ? this.#cache.delete(key) : this.#cache.set(key, value)),
+        onCache: (change) =>
+          change.value === undefined ? void this.#cache.delete(change.key) : this.#cache.receive(change),
         onChange: ignore,
       },
       (_options, events) => {
@@ -149,7 +151,7 @@ export class TestRun<T extends MetaWorker> {
     return bytes === undefined ? null : decodeValue(bytes)
   }
 
-  /** Lets so much time pass for the worker's timers: each that falls due runs, one after the other, to its end. */
+  /** Lets so much time pass for the worker's cache and timers: each timer that falls due runs, one after the other, to its end. */
   advance(seconds: number): Promise<void> {
     return this.#clock.advance(seconds * 1000, () => this.#quiet())
   }

@@ -19,6 +19,7 @@ export {
   ProtocolError,
   type RemoteFailure,
   RemoteWorkerError,
+  ResultStorageError,
   StoreError,
   WorkerCrashed,
   WorkerKeyInUse,

@@ -10,18 +10,18 @@ import type { GroupPlan } from '../actors/group.js'
 import { type KnownRetry, policiesOf } from '../actors/retry-policy.js'
 import { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
-import type { ResultStore } from '../persistence/results/memory.js'
 import type { QueueName } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import type { Logger } from './log.js'
 import { patiently } from './patience.js'
+import type { Results } from './results.js'
 import { Tree } from './tree.js'
 import { settingsOf, type WorkerOverrides } from './worker-overrides.js'
 
 export interface RegistryOptions {
   readonly overrides: ReadonlyMap<string, WorkerOverrides>
   readonly groups: readonly GroupPlan[]
-  readonly results: ResultStore
+  readonly results: Pick<Results, 'of' | 'drop'>
   readonly log: Logger
   /** In milliseconds: how long running methods get when an instance is stopped. */
   readonly stopTimeout: number
@@ -358,11 +358,7 @@ export class Registry {
       deadLetters: this.deadLetters,
       ...(data === undefined ? {} : { data }),
       ...(overrides === undefined ? {} : { overrides: settingsOf(overrides) }),
-      initialCache: () => results.entries(queue.worker, workerKey),
-      onCache: (key, value) => {
-        if (value === undefined) results.delete(queue.worker, workerKey, key)
-        else results.set(queue.worker, workerKey, key, value)
-      },
+      ...results.of(queue),
       onChange: () => onChange(queue),
     })
     this.#opening.add(actor)

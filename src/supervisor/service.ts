@@ -4,7 +4,6 @@
  * `docs/PROTOCOL.md` has the table of verbs, with their envelope fields and answers.
  */
 import { InvalidArgument, NoJobKey, ProtocolError, StoreError } from '../errors.js'
-import type { ResultStore } from '../persistence/results/memory.js'
 import type { JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
@@ -15,6 +14,7 @@ import { encodeEnqueuedMany } from './enqueued.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
+import type { Results } from './results.js'
 import { Unanswered } from './unanswered.js'
 
 const NULL = Uint8Array.of(0xf6)
@@ -25,7 +25,7 @@ export interface ServiceOptions {
   readonly registry: Registry
   /** Undefined when the durable queue is disabled. */
   readonly store: JobStore | undefined
-  readonly results: ResultStore
+  readonly results: Pick<Results, 'get' | 'reset'>
   readonly attempts: number
   readonly log: Logger
   /** A job that is not due yet was stored. */
@@ -84,7 +84,7 @@ export class Service {
         break
       case Verb.ASK_RESULT:
         this.#registry.checkWorker(e.worker)
-        caller.answer(corr, this.#options.results.get(e.worker, e.workerKey, e.jobKey) ?? NULL)
+        caller.answer(corr, this.#options.results.get(e, e.jobKey) ?? NULL)
         break
       case Verb.RESET_RESULT:
         this.#resetResult(caller, corr, e, body.subarray(e.payloadAt))
@@ -123,10 +123,7 @@ export class Service {
   #resetResult(caller: Caller, corr: number, e: Envelope, value: Uint8Array): void {
     this.#registry.checkWorker(e.worker)
     checkKeys(e)
-    const { results } = this.#options
-    if (value.length === 0) results.delete(e.worker, e.workerKey, e.jobKey)
-    else results.set(e.worker, e.workerKey, e.jobKey, value)
-    this.#registry.find(e.worker, e.workerKey)?.setCache(e.jobKey, value.length === 0 ? undefined : value)
+    this.#options.results.reset(e, e.jobKey, value.length === 0 ? undefined : value)
     caller.answer(corr, TRUE)
   }
 

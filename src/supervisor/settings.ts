@@ -11,6 +11,7 @@ import {
   DEFAULT_MAX_CALLS,
   HANDSHAKE_TIMEOUT,
   HARD_MAX_BODY,
+  LONGEST_TTL,
   MOST_ATTEMPTS,
 } from '../wire/limits.js'
 
@@ -67,6 +68,17 @@ export const SETTINGS = {
   ),
   debug_log: setting(z.boolean(), false, 'the same as `log_level: debug`'),
   result_storage: setting(z.enum(['worker']), 'worker', 'where cached results are kept'),
+  result_ttl: setting(
+    seconds(0, LONGEST_TTL / 1_000),
+    0,
+    'seconds that a cached result is kept for which its worker sets no `ttl`; 0: as long as there is room',
+  ),
+  result_entries: setting(
+    z.int().min(1).max(10_000_000),
+    100_000,
+    'cached results of all workers; beyond them the one goes that was not used for longest',
+  ),
+  result_bytes: setting(z.int().min(1_024).max(68_719_476_736), 134_217_728, 'bytes of the cached results, as well'),
   persistent_disabled: setting(z.boolean(), false, 'run without a durable queue; every enqueue is refused'),
   persistent_delay: setting(
     z.int().refine((period) => SWEEP_PERIODS.includes(period), { error: SWEEP_PERIODS.join(', ') }),

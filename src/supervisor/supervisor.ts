@@ -9,7 +9,6 @@ import type { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, OffstageError } from '../errors.js'
 import { type Backoff, DEFAULT_BACKOFF } from '../persistence/backoff.js'
 import { openJournal } from '../persistence/journal/open.js'
-import { ResultStore } from '../persistence/results/memory.js'
 import type { JobStore } from '../persistence/store.js'
 import { Credit } from '../wire/credit.js'
 import { WireStats } from '../wire/stats.js'
@@ -24,6 +23,7 @@ import { Rates } from './rates.js'
 import { Registry } from './registry.js'
 import { Reloader } from './reloader.js'
 import { Replays } from './replays.js'
+import { Results } from './results.js'
 import { Schedules } from './schedules.js'
 import { Service } from './service.js'
 import { Session } from './session.js'
@@ -46,6 +46,7 @@ export class Supervisor {
   readonly #reloader: Reloader | undefined
   readonly #listener: Listener
   readonly #service: Service
+  readonly #results: Results
   readonly #sessions = new Set<Session>()
   readonly #rates: Rates
   readonly #replays = new Replays()
@@ -65,6 +66,7 @@ export class Supervisor {
     this.#schedules = parts.schedules
     this.#reloader = parts.reloader
     this.#service = parts.service
+    this.#results = parts.results
     this.#rates = new Rates(parts.config.rate_frames, parts.config.rate_bytes)
     this.#listener = new Listener({
       settings: parts.config,
@@ -136,6 +138,7 @@ export class Supervisor {
     this.#reloader?.start()
     this.#heartbeats = setInterval(() => {
       for (const session of this.#sessions) session.heartbeat()
+      this.#results.sweep()
     }, HEARTBEAT_STEP)
     this.#listener.open()
     const { address } = this
@@ -207,6 +210,7 @@ interface Parts {
   readonly schedules: Schedules
   readonly reloader: Reloader | undefined
   readonly service: Service
+  readonly results: Results
 }
 
 async function build(
@@ -215,9 +219,9 @@ async function build(
   onFailure: OnFailure,
   undo: (() => Promise<void> | void)[],
 ): Promise<Parts> {
-  const results = new ResultStore()
   let dispatcher: Dispatcher | undefined
-  const registry = new Registry({
+  const results = new Results(config, (worker, workerKey) => registry.find(worker, workerKey))
+  const registry: Registry = new Registry({
     overrides: config.workerOverrides,
     groups: config.groups,
     results,
@@ -256,7 +260,7 @@ async function build(
     log,
     onScheduled,
   })
-  return { config, log, registry, store, dispatcher, schedules, reloader, service }
+  return { config, log, registry, store, dispatcher, schedules, reloader, service, results }
 }
 
 async function openStore(config: Config, log: Logger): Promise<JobStore> {

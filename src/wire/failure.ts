@@ -118,6 +118,7 @@ function revive(code: string, message: string, facts: errors.ErrorFacts): errors
     case 'FRAME_TOO_LARGE':
       return new errors.ProtocolError(message, facts, code)
     default:
+      if (code.startsWith('RESULT_STORAGE_')) return new errors.ResultStorageError(code, message, facts)
       if (code.startsWith('STORE_')) return new errors.StoreError(code, message, facts)
       return new errors.OffstageError(code, message, facts)
   }

@@ -48,6 +48,9 @@ export const LINGER = 1_000
 /** Longest job key, worker key or cache key, in UTF-16 units. */
 export const LONGEST_KEY = 1024
 
+/** Longest time that a cached result is given, in milliseconds: 10 years of 365 days. */
+export const LONGEST_TTL = 10 * 365 * 86_400_000
+
 /** No job is started more often. */
 export const MOST_ATTEMPTS = 1000
 

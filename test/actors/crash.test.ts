@@ -225,7 +225,10 @@ async function crashes(t: Test, host: 'thread' | 'process') {
   t.test('the cache of before is there after a crash', async (t) => {
     const { clock } = impatient()
     const file = source('read() { return this.cache.get("k") }\ndie() { process.exit(1) }')
-    const r: Rig = await rig(t, file, { clock, initialCache: () => [['k', Uint8Array.of(0x18, 0x2a)]] })
+    const r: Rig = await rig(t, file, {
+      clock,
+      initialCache: () => [{ key: 'k', value: Uint8Array.of(0x18, 0x2a), ttl: 0, number: 1 }],
+    })
     await t.rejects(r.call('die'))
     t.equal(await r.call('read'), 42)
   })

@@ -91,7 +91,7 @@ export class Rig {
         warn: (fields, message) => this.#line('warn', fields, message),
         error: (fields, message) => this.#line('error', fields, message),
       },
-      onCache: (key, value) => {
+      onCache: ({ key, value }) => {
         this.heard.push(`cache ${key}`)
         if (value === undefined) this.cache.delete(key)
         else this.cache.set(key, decodeValue(value))

@@ -168,7 +168,7 @@ export async function hostContract(t: Test, host: HostKind): Promise<void> {
     await t.rejects(r.call('wrongKey'), { message: /cache key/ })
     await r.call('empty')
     t.equal(r.cache.size, 0)
-    r.actor.setCache('given', Uint8Array.of(0x07))
+    r.actor.setCache({ key: 'given', value: Uint8Array.of(0x07), ttl: 0, number: 0 })
     t.same(await r.call('put', { arg: 'w' }), [['w'], true, false, 3])
   })
 
@@ -179,7 +179,11 @@ export async function hostContract(t: Test, host: HostKind): Promise<void> {
         `static host = '${host}'\nfield = this.cache.get('was')\nasync create(d) { await null; this.data = d }
           all() { return [this.data, this.field, this.workerKey, this.workerName] }`,
       ),
-      { workerKey: 'key', data: Uint8Array.of(0x81, 0x01), initialCache: () => [['was', Uint8Array.of(0x05)]] },
+      {
+        workerKey: 'key',
+        data: Uint8Array.of(0x81, 0x01),
+        initialCache: () => [{ key: 'was', value: Uint8Array.of(0x05), ttl: 0, number: 1 }],
+      },
     )
     t.same(await r.call('all'), [[1], 5, 'key', 'w'])
   })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ResultStore } from '#offstage/persistence/results/memory.js'
 import { Registry } from '#offstage/supervisor/registry.js'
+import { Results } from '#offstage/supervisor/results.js'
 import { WORKERS } from '../support/server.js'
 
 async function setUp(t: Test) {
@@ -9,7 +9,7 @@ async function setUp(t: Test) {
   const options = {
     overrides: new Map(),
     groups: [],
-    results: new ResultStore(),
+    results: new Results({ result_ttl: 0, result_entries: 10, result_bytes: 1_000 }, () => undefined),
     log,
     stopTimeout: 1_000,
     onChange() {},

@@ -17,6 +17,15 @@ export default class extends MetaWorker {
 }
 `
 
+const CACHING = `import { MetaWorker } from 'offstage'
+export default class extends MetaWorker {
+  keep([key, value, options]) { this.cache.set(key, value, options) }
+  get(key) { return this.cache.get(key) ?? null }
+}
+`
+
+type AnyProxy = ReturnType<MiddleMan['worker']>
+
 t.test('of the file: environment, attempts, retry_delay, and what it says about single workers', async (t) => {
   const cwd = t.testdir({
     workers: { 'told_worker.mjs': WORKER, 'plain_worker.mjs': WORKER, 'later_worker.mjs': WORKER },
@@ -70,6 +79,51 @@ t.test('a cached result survives a crash of its worker, for clients and for the 
   t.equal(await worker.askResult('kept'), 'precious')
   t.equal(await worker.kept!(), 'precious')
   t.match(await worker.workerInfo(), { restarts: 1 })
+})
+
+t.test('result_entries, result_bytes and result_ttl bound what is cached, for clients and for workers', async (t) => {
+  const cwd = t.testdir({
+    workers: { 'a_worker.mjs': CACHING, 'b_worker.mjs': CACHING },
+    'offstage.yml': 'supervisor: { result_entries: 3, result_bytes: 2000, result_ttl: 3600 }',
+  })
+  const server = await Server.start({ data: 'data', workers: 'workers', cwd })
+  const middleMan = await MiddleMan.connect({ client: server.address, timeout: 20_000 })
+  t.teardown(async () => {
+    await middleMan.close({ timeout: 0 })
+    await server.kill()
+  })
+  const [a, b] = ['a_worker', 'b_worker'].map((name) => middleMan.worker(name)) as [AnyProxy, AnyProxy]
+  const gone = async (worker: AnyProxy, key: string) => {
+    t.equal(await worker.askResult(key), null)
+    // The supervisor tells its worker of it a moment later.
+    while ((await worker.get!({ arg: key })) !== null) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await a.keep!({ arg: ['one', 1] })
+  await a.keep!({ arg: ['two', 2] })
+  await b.keep!({ arg: ['three', 3] })
+  t.equal(await a.askResult('one'), 1)
+  await b.keep!({ arg: ['four', 4] })
+  await gone(a, 'two')
+  t.equal(await a.get!({ arg: 'one' }), 1, 'it was asked for after the other')
+
+  await b.keep!({ arg: ['large', 'x'.repeat(1_985)] })
+  await gone(a, 'one')
+  await gone(b, 'three')
+  await t.rejects(b.keep!({ arg: ['too large', 'x'.repeat(2_000)] }), {
+    code: 'WORKER_ERROR',
+    message: /at most 2000 can be kept/,
+  })
+  await t.rejects(b.resetResult('too large', 'x'.repeat(2_000)), {
+    name: 'ResultStorageError',
+    code: 'RESULT_STORAGE_TOO_LARGE',
+    executed: 'no',
+  })
+
+  await a.keep!({ arg: ['brief', 1, { ttl: 1 }] })
+  while ((await a.askResult('brief')) !== null) await new Promise((resolve) => setImmediate(resolve))
+  await gone(a, 'brief')
+  await a.keep!({ arg: ['long', 1] })
+  t.equal(await a.askResult('long'), 1)
 })
 
 t.test('log: a file', async (t) => {

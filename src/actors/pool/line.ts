@@ -30,7 +30,7 @@ export type FromThread =
   | { type: 'cannotRun'; message: string }
   | { type: 'log'; line: Uint8Array }
   | { type: 'settle'; token: number; release: boolean }
-  | { type: 'set'; key: string; value: Uint8Array | undefined }
+  | { type: 'set'; key: string; value: Uint8Array | undefined; ttl: number | undefined }
   /** Answered by `value`. */
   | { type: 'get'; key: string }
   /** Answered by `keys`. */

@@ -73,15 +73,16 @@ class PoolContext implements WorkerContext {
     this.#method = task.method
     this.#bridge = bridge
     this.logger = new WorkerLogger((line) => bridge.log(line))
-    this.cache = new ResultCache(() => undefined, {
+    this.cache = new ResultCache({
+      largest: task.largestCached,
       get size() {
         return bridge.cachedKeys().length
       },
       get: (key) => bridge.cached(key),
-      set: (key, value) => bridge.setCached(key, value),
+      set: (key, value, ttl) => bridge.setCached(key, value, ttl),
       delete: (key) => {
         const had = bridge.cached(key) !== undefined
-        bridge.setCached(key, undefined)
+        bridge.setCached(key)
         return had
       },
       keys: () => bridge.cachedKeys(),

@@ -17,13 +17,15 @@ export interface DeferredTask {
   readonly deadline: number
   /** Fields that `create` has set, which the instance in the pool has not. */
   readonly unshared: readonly string[]
+  /** As `CacheEntries.largest`. */
+  readonly largestCached: number
 }
 
 export interface ActorBridge {
   cached(key: string): Uint8Array | undefined
   cachedKeys(): string[]
-  /** Undefined removes the entry. */
-  setCached(key: string, value: Uint8Array | undefined): void
+  /** As `CacheEntries.set`; no value removes the entry. */
+  setCached(key: string, value?: Uint8Array, ttl?: number): void
   /** An encoded `LogLine`. */
   log(line: Uint8Array): void
   /** Ends the queued job by hand; false when this attempt is no longer the current one. */

@@ -86,9 +86,9 @@ class ThreadLine implements ActorBridge {
     return answer.type === 'keys' ? answer.keys : []
   }
 
-  setCached(key: string, value: Uint8Array | undefined): void {
+  setCached(key: string, value?: Uint8Array, ttl?: number): void {
     this.#mustRun('its cache')
-    this.post({ type: 'set', key, value })
+    this.post({ type: 'set', key, value, ttl })
   }
 
   log(line: Uint8Array): void {

@@ -157,7 +157,7 @@ class Line {
         this.#bridge.log(message.line)
         return
       case 'set':
-        this.#bridge.setCached(message.key, message.value)
+        this.#bridge.setCached(message.key, message.value, message.ttl)
         return
       case 'get':
         this.#answer({ type: 'value', value: this.#bridge.cached(message.key) })

@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { Cancelled, InvalidArgument } from '../../errors.js'
-import type { ResultCache } from '../cache.js'
+import type { CacheEntries } from '../cache.js'
 import { type Call, type CallOwner, calls } from '../call.js'
 import type { LoadedClass } from '../description.js'
 import type { LoadRequest } from '../messages.js'
@@ -13,7 +13,7 @@ import type { ActorBridge, DeferredTask, MakePool, PoolRunner } from './task.js'
 
 /** The actor that the pool belongs to. */
 export interface PoolOwner extends CallOwner {
-  readonly cache: ResultCache
+  readonly cached: CacheEntries
   settle(call: Call, release: boolean): Promise<boolean>
   /** An encoded `LogLine`. */
   writeLog(line: Uint8Array): void
@@ -107,15 +107,17 @@ export class WorkerPool {
       attempt: parent?.attempt ?? 0,
       deadline: parent?.deadline ?? 0,
       unshared: this.#owner.unshared(),
+      largestCached: this.#owner.cached.largest,
     }
   }
 
   #bridge(parent: Call | undefined): ActorBridge {
     const owner = this.#owner
     return {
-      cached: (key) => owner.cache.entries.get(key),
-      cachedKeys: () => [...owner.cache.entries.keys()],
-      setCached: (key, value) => owner.cache.apply(key, value),
+      cached: (key) => owner.cached.get(key),
+      cachedKeys: () => [...owner.cached.keys()],
+      setCached: (key, value, ttl) =>
+        value === undefined ? void owner.cached.delete(key) : owner.cached.set(key, value, ttl),
       log: (line) => owner.writeLog(line),
       settle: (release) => (parent === undefined ? Promise.resolve(false) : owner.settle(parent, release)),
     }
