@@ -15,6 +15,13 @@ export function recordLine({ segment, batch, seq, head, body }: WalkedRecord): s
   return JSON.stringify({ ...place, ...fields(body), ...(body.type === 'unknown' && { number: head.type }) })
 }
 
+/** Of a job, as this makes them. */
+interface Fields {
+  readonly runAt: unknown
+  readonly argument?: unknown
+  readonly argumentBase64?: string
+}
+
 function fields(body: WalkedRecord['body']): object {
   switch (body.type) {
     case 'ENQ':
@@ -26,6 +33,10 @@ function fields(body: WalkedRecord['body']): object {
     case 'CLAIM':
     case 'DONE':
       return { attempt: body.attempt }
+    case 'RESULT': {
+      const { runAt, argument: value, argumentBase64: valueBase64, ...job } = jobFields(body.job) as Fields
+      return { attempt: body.attempt, finishedAt: runAt, ...job, value, valueBase64 }
+    }
     case 'RETRY':
     case 'DEAD': {
       const { attempt, attempts, runAt, suspect, failure } = body

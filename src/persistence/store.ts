@@ -41,6 +41,12 @@ export interface Attempt {
   readonly attempt: number
 }
 
+/** An attempt that ended well. */
+export interface Finished extends Attempt {
+  /** What the method returned, as CBOR, for whoever asks for the result; empty or missing when that was nothing. */
+  readonly value?: Uint8Array
+}
+
 export interface ClaimedJob extends NewJob, Attempt {
   readonly enqueuedAt: number
   /** An earlier attempt ended with its host or with the supervisor: see `docs/ARCHITECTURE.md`, suspects. */
@@ -69,7 +75,8 @@ export type FailOutcome =
 /** What became of a dead job that should run again. `taken`: an unfinished job has its key. */
 export type Revived = 'revived' | 'taken' | 'unknown'
 
-export type JobState = 'scheduled' | 'ready' | 'active' | 'dead'
+/** A job is `finished` only as long as its result is kept. */
+export type JobState = 'scheduled' | 'ready' | 'active' | 'dead' | 'finished'
 
 export interface JobInfo extends QueueName {
   readonly id: number
@@ -77,7 +84,7 @@ export interface JobInfo extends QueueName {
   readonly jobKey: string
   readonly state: JobState
   readonly priority: number
-  /** When it is due; of a dead job, when it died. */
+  /** When it is due; of a dead job, when it died; of a finished one, when it was. */
   readonly runAt: number
   readonly enqueuedAt: number
   /** Starts so far. */
@@ -87,10 +94,19 @@ export interface JobInfo extends QueueName {
   readonly failure?: JobFailure
 }
 
+/** One job: by its id, or the last one that had this key. */
+export type JobRef = { readonly id: number } | (QueueName & { readonly jobKey: string })
+
+export interface FoundJob extends JobInfo {
+  /** Of a finished job: what its method returned, as CBOR; empty when that was nothing. */
+  readonly value?: Uint8Array
+}
+
 export interface JobFilter {
   readonly worker?: string
   readonly workerKey?: string
   readonly jobKey?: string
+  /** Without it: all but the finished ones. */
   readonly state?: JobState
   /** Only ids above this one: for paging, in the order of ids. */
   readonly after?: number
@@ -141,8 +157,11 @@ export interface JobStore {
    */
   claim(queue: QueueName, limit: number, lastAttempts?: number): Promise<ClaimedJob[]>
 
-  /** Ends jobs as done; resolves when durable. False for an attempt that is not the current one. */
-  finish(attempts: readonly Attempt[]): Promise<boolean[]>
+  /**
+   * Ends jobs as done; resolves when durable, and then their results are, too, as long as the store keeps them. False for
+   * an attempt that is not the current one.
+   */
+  finish(attempts: readonly Finished[]): Promise<boolean[]>
 
   /**
    * Records a failed attempt: back to the queue with backoff, or dead when its attempts are used up. Resolves when durable.
@@ -165,6 +184,8 @@ export interface JobStore {
   nextDue(): number | undefined
 
   inspect(filter: JobFilter): Promise<JobInfo[]>
+  /** Undefined when there is no such job (any more). A dead or finished one is found by its key when none has it now. */
+  find(ref: JobRef): Promise<FoundJob | undefined>
   counts(queue?: QueueName): JobCounts
 
   /** Queues that have a claimable job: asked once after start. */

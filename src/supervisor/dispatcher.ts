@@ -14,11 +14,15 @@ import { OffstageError } from '../errors.js'
 import type { Backoff } from '../persistence/backoff.js'
 import type { Attempt, ClaimedJob, JobStore, QueueName } from '../persistence/store.js'
 import { decodeFailure } from '../wire/failure.js'
+import { ownBytes } from '../wire/frame.js'
 import { asOffstageError } from './enqueuer.js'
 import { failureOf, turnOf } from './job-turn.js'
 import type { Logger } from './log.js'
 import { nextAttemptIn } from './next-attempt.js'
 import type { Registry } from './registry.js'
+
+/** In CBOR. */
+const UNDEFINED = 0xf7
 
 /** setTimeout takes no more than this; a later time is reached by setting it again. */
 const LONGEST_TIMER = 2 ** 31 - 1
@@ -42,6 +46,8 @@ interface ActiveJob extends Attempt {
   readonly job: ClaimedJob
   /** `finish()` or `release()` was called in the method: what it returns or throws changes nothing more. */
   settled: boolean
+  /** What it returned, in CBOR; undefined for nothing. */
+  value?: Uint8Array
 }
 
 /** A queue that is being claimed from. */
@@ -122,9 +128,11 @@ export class Dispatcher implements ReplySink {
     await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  result(tag: number): void {
+  result(tag: number, bytes: Buffer, start: number, end: number): void {
     const active = this.#take(tag)
     if (active === undefined || active.settled) return
+    const nothing = end === start + 1 && bytes[start] === UNDEFINED
+    if (!nothing) active.value = ownBytes(bytes, start, end)
     if (this.#finished.length === 0) setImmediate(() => this.#flush())
     this.#finished.push(active)
     this.#storing++
@@ -203,7 +211,8 @@ export class Dispatcher implements ReplySink {
       return
     }
     if (error.code === 'RESULT_NOT_ENCODABLE') {
-      // It returned; only its value, which nobody waits for, could not be sent.
+      // It returned; only its value could not be sent.
+      this.#log.warn(fields, `a job is done, but has no result: ${error.message}`)
       this.#record(() => this.#store.finish([active]), active)
     } else if (error.executed === 'no' && NOT_ITS_OWN.has(error.code)) {
       this.#putBack(active)

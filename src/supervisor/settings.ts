@@ -5,6 +5,7 @@
  * first of these wins. docs/CONFIGURATION.md's table is checked against this one by a test.
  */
 import { z } from 'zod'
+import { MOST_KEPT } from '../persistence/queue/kept-jobs.js'
 import {
   DEFAULT_MAX_BODY,
   DEFAULT_MAX_CALL_BYTES,
@@ -88,6 +89,21 @@ export const SETTINGS = {
   attempts: setting(z.int().min(1).max(MOST_ATTEMPTS), 5, 'how often a job is started before it is kept as dead'),
   retry_delay: setting(seconds(0.001, 86_400), 1, 'seconds until the first retry; doubles with each further one'),
   retry_max_delay: setting(seconds(0.001, 2_592_000), 3_600, 'longest time until a retry, in seconds'),
+  job_results_keep: setting(
+    seconds(0, 2_592_000),
+    3_600,
+    'seconds for which the result of a finished job is kept; 0: no results are kept',
+  ),
+  job_results_entries: setting(
+    z.int().min(0).max(MOST_KEPT),
+    10_000,
+    'how many results are kept; beyond them the oldest is forgotten',
+  ),
+  job_results_bytes: setting(
+    z.int().min(0).max(1_073_741_824),
+    16_777_216,
+    'bytes of the journal that kept results may take, each with about 90 besides its value',
+  ),
   // Not less, so that the longest ERROR always fits.
   max_body: setting(z.int().min(262_144).max(HARD_MAX_BODY), DEFAULT_MAX_BODY, 'longest frame, in bytes'),
   max_connections: setting(z.int().min(1).max(1_000_000), 4_096, 'connections at a time; more are refused'),

@@ -269,6 +269,11 @@ async function openStore(config: Config, log: Logger): Promise<JobStore> {
       dir: config.data,
       log,
       backoff: backoffOf(config),
+      keep: {
+        ms: config.job_results_keep * 1_000,
+        entries: config.job_results_entries,
+        bytes: config.job_results_bytes,
+      },
     })
   } catch (cause) {
     if (cause instanceof OffstageError) throw cause

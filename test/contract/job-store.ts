@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { StoreError } from '#offstage/errors.js'
+import type { KeepLimits } from '#offstage/persistence/queue/kept-jobs.js'
 import type { ClaimedJob, JobFailure, JobStore, NewJob, QueueName } from '#offstage/persistence/store.js'
 
 /** What the suite needs of a test besides its assertions. */
@@ -12,6 +13,7 @@ interface Test {
 interface StoreTools {
   clock: () => number
   random: () => number
+  keep: KeepLimits
 }
 
 export type OpenStore = (t: Test, tools: StoreTools) => Promise<JobStore>
@@ -19,6 +21,7 @@ export type OpenStore = (t: Test, tools: StoreTools) => Promise<JobStore>
 const A: QueueName = { worker: 'mailer', workerKey: '' }
 const B: QueueName = { worker: 'mailer', workerKey: 'second' }
 const FAILURE: JobFailure = { name: 'TypeError', message: 'x is not a function', stack: 'TypeError: x\n    at y' }
+const KEEP: KeepLimits = { ms: 60_000, entries: 1000, bytes: 1_000_000 }
 const START = 1_750_000_000_000
 
 export function newJob(jobKey: string, more: Partial<NewJob> = {}): NewJob {
@@ -40,9 +43,9 @@ function keysOf(jobs: readonly { jobKey: string }[]): string[] {
 }
 
 export function jobStoreContract(open: OpenStore): void {
-  async function setup(t: Test) {
+  async function setup(t: Test, keep: KeepLimits = KEEP) {
     const time = { now: START }
-    const store = await open(t, { clock: () => time.now, random: () => 0.5 })
+    const store = await open(t, { clock: () => time.now, random: () => 0.5, keep })
     t.teardown(() => store.close())
     const due: string[] = []
     store.on('due', ({ worker, workerKey }) => due.push(`${worker}/${workerKey}`))
@@ -345,6 +348,120 @@ export function jobStoreContract(open: OpenStore): void {
     t.same(await store.claim(A, 0), [])
   })
 
+  /** One job after the other, each finished with the value that is given for its key. */
+  async function finishAll(store: JobStore, values: Record<string, Uint8Array>): Promise<void> {
+    for (const [key, value] of Object.entries(values)) {
+      await store.enqueue([newJob(key, { payload: Buffer.from(`argument of ${key}`) })])
+      const [job] = await store.claim(A, 1)
+      await store.finish([{ ...job!, value }])
+    }
+  }
+  const finished = async (store: JobStore) => keysOf(await store.inspect({ state: 'finished' }))
+
+  t.test('the result of a finished job is kept, and is no job any more', async (t) => {
+    const { store, time, due } = await setup(t)
+    const [added] = await store.enqueue([newJob('käse', { payload: Buffer.from('argument'), priority: 7 })])
+    const [first] = await store.claim(A, 1)
+    await store.fail(first!, FAILURE, { crashed: true })
+    time.now += 1000
+    const [job] = await store.claim(A, 1)
+    time.now += 5
+    t.same(await store.finish([{ ...job!, value: Uint8Array.of(0x18, 42) }]), [true])
+    const found = await store.find({ id: added!.id })
+    const expected = {
+      jobKey: 'käse',
+      method: 'send',
+      state: 'finished',
+      attempts: 2,
+      enqueuedAt: START,
+      runAt: START + 1005,
+    }
+    t.match(found, { ...A, ...expected, id: added!.id, priority: 7, maxAttempts: 5, failure: undefined })
+    t.same([...found!.value!], [0x18, 42])
+    t.same(await store.find({ ...A, jobKey: 'käse' }), found, 'by its key')
+    t.equal(await store.find({ ...B, jobKey: 'käse' }), undefined)
+    t.same(await store.inspect({}), [])
+    t.same(store.counts(), { scheduled: 0, ready: 0, active: 0, dead: 0 })
+    t.same(await store.finish([job!]), [false])
+    t.equal(await store.remove(A, 'käse'), false)
+    t.same(await store.fail(job!, FAILURE), { state: 'stale' })
+    due.length = 0
+    const [next] = await store.enqueue([newJob('käse')])
+    t.equal(next?.created, true, 'it holds no key')
+    t.match(
+      await store.find({ ...A, jobKey: 'käse' }),
+      { id: next!.id, state: 'ready' },
+      'who has the key now comes first',
+    )
+    t.match(await store.find({ id: added!.id }), { state: 'finished' })
+  })
+
+  t.test('finds jobs in every state, and the newest of those that are over', async (t) => {
+    const { store, claimOne } = await setup(t)
+    const [dead] = await store.enqueue([newJob('k', { maxAttempts: 1 })])
+    t.match(await store.find({ id: dead!.id }), { state: 'ready', jobKey: 'k' })
+    await store.fail(await claimOne(), FAILURE)
+    t.match(await store.find({ ...A, jobKey: 'k' }), { state: 'dead', failure: FAILURE })
+    await finishAll(store, { k: Uint8Array.of(1) })
+    t.match(await store.find({ ...A, jobKey: 'k' }), { state: 'finished' })
+    const [active] = await store.enqueue([newJob('k')])
+    await claimOne()
+    t.match(await store.find({ ...A, jobKey: 'k' }), { id: active!.id, state: 'active', attempts: 1 })
+    t.match(await store.find({ id: dead!.id }), { state: 'dead' })
+    t.equal(await store.find({ id: 1_000_000 }), undefined)
+    t.equal(await store.find({ worker: 'nobody', workerKey: '', jobKey: 'k' }), undefined)
+  })
+
+  t.test('a method that returned nothing leaves an empty result', async (t) => {
+    const { store } = await setup(t)
+    await store.enqueue([newJob('k')])
+    const [job] = await store.claim(A, 1)
+    t.same(await store.finish([job!]), [true])
+    t.match(await store.find({ id: job!.id }), { state: 'finished', value: { length: 0 } })
+  })
+
+  t.test('results are forgotten when their time is over, the oldest first', async (t) => {
+    const { store, time } = await setup(t)
+    await finishAll(store, { a: Uint8Array.of(1) })
+    time.now += 1
+    await finishAll(store, { b: Uint8Array.of(1) })
+    time.now = START + 59_999
+    store.sweep()
+    t.same(await finished(store), ['a', 'b'])
+    time.now++
+    store.sweep()
+    t.same(await finished(store), ['b'])
+    time.now++
+    store.sweep()
+    t.same(await finished(store), [])
+    t.equal(await store.find({ ...A, jobKey: 'b' }), undefined)
+  })
+
+  t.test('of more results than are to be kept the oldest are forgotten', async (t) => {
+    const { store } = await setup(t, { ...KEEP, entries: 3 })
+    await finishAll(store, Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((key) => [key, Uint8Array.of(1)])))
+    t.same(await finished(store), ['c', 'd', 'e'])
+  })
+
+  t.test('results take no more bytes than they may, and one that is longer is not kept', async (t) => {
+    const { store } = await setup(t, { ...KEEP, bytes: 10_000 })
+    await finishAll(store, {
+      a: Buffer.alloc(4000),
+      b: Buffer.alloc(4000),
+      c: Buffer.alloc(4000),
+      d: Buffer.alloc(10_001),
+    })
+    t.same(await finished(store), ['b', 'c'])
+  })
+
+  t.test('no result is kept where none is to be', async (t) => {
+    for (const limits of [{ ms: 0 }, { entries: 0 }, { bytes: -1 }]) {
+      const { store } = await setup(t, { ...KEEP, ...limits })
+      await finishAll(store, { a: Uint8Array.of(1) })
+      t.same(await finished(store), [])
+    }
+  })
+
   t.test('after close every call rejects with STORE_CLOSED', async (t) => {
     const { store } = await setup(t)
     const pending = store.enqueue([newJob('k')])
@@ -362,6 +479,7 @@ export function jobStoreContract(open: OpenStore): void {
       () => store.fail({ id: 1, attempt: 1 }, FAILURE),
       () => store.release({ id: 1, attempt: 1 }),
       () => store.inspect({}),
+      () => store.find({ id: 1 }),
     ]
     for (const call of calls) {
       await t.rejects(call(), { code: 'STORE_CLOSED', executed: 'no' })

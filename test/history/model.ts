@@ -293,12 +293,17 @@ function holds({ state }: Possible): boolean {
 
 function fits(possible: Possible, info: JobInfo): boolean {
   if (possible.state === 'gone' || possible.attempts !== info.attempts) return false
-  const state = info.state === 'scheduled' || info.state === 'ready' ? 'waiting' : info.state
+  const state = possibleState(info)
   return possible.state === state && possible.earliest <= info.runAt && info.runAt <= possible.latest
 }
 
+function possibleState({ state }: JobInfo): Possible['state'] {
+  if (state === 'finished') return 'gone'
+  return state === 'scheduled' || state === 'ready' ? 'waiting' : state
+}
+
 function asSeen(info: JobInfo): Possible {
-  const state = info.state === 'scheduled' || info.state === 'ready' ? 'waiting' : info.state
+  const state = possibleState(info)
   return { state, attempts: info.attempts, earliest: info.runAt, latest: info.runAt, suspect: false }
 }
 

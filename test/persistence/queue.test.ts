@@ -67,12 +67,12 @@ t.test('while a completion is not durable the attempt is over and the key is hel
   add('k')
   const [job] = queue.claim(A, 1, 0)
   queue.commit(1, 0)
-  t.equal(queue.finish(job!), true)
-  t.equal(queue.finish(job!), false)
+  t.equal(queue.finish(job!, 0), true)
+  t.equal(queue.finish(job!, 0), false)
   t.same(queue.fail(job!, FAILURE, 0), { state: 'stale' })
   t.equal(add('k'), 1)
   queue.abort(1)
-  t.equal(queue.finish(job!), true, 'a refused completion can be sent again')
+  t.equal(queue.finish(job!, 0), true, 'a refused completion can be sent again')
   queue.commit(1, 0)
   t.equal(add('k'), 2)
 })
@@ -121,7 +121,7 @@ t.test('a suspect waits until nothing runs, and runs alone', async (t) => {
   settle(1)
   queue.takeGained()
   t.same(queue.claim(A, 9, 10_000), [], 'y still runs')
-  queue.finish(y!)
+  queue.finish(y!, 0)
   settle(2)
   t.same(
     queue.takeGained().map((q) => q.worker),
@@ -133,7 +133,7 @@ t.test('a suspect waits until nothing runs, and runs alone', async (t) => {
   t.equal(alone.length, 1)
   settle(1)
   t.same(queue.claim(A, 9, 10_000), [], 'nothing beside it')
-  queue.finish(alone[0]!)
+  queue.finish(alone[0]!, 0)
   settle(1)
   t.equal(queue.takeGained().length, 1, 'told when the others can run')
   t.equal(queue.claim(A, 9, 10_000).length, 1)
@@ -148,7 +148,7 @@ t.test('forgets queues that have no jobs', async (t) => {
     queue.commit(id, 0)
     const [job] = queue.claim(name, 1, 0)
     queue.commit(id, 0)
-    queue.finish(job!)
+    queue.finish(job!, 0)
     queue.commit(id, 0)
   }
   t.same([...state.all()], [])
@@ -274,7 +274,7 @@ t.test('behaves as the naive model under any history', async (t) => {
           const attempt = { id: held.id, attempt: held.attempt - step.older }
           const accepted = model.current(attempt.id, attempt.attempt) !== undefined
           const crashed = step.op === 'crash'
-          if (step.op === 'finish') equal(queue.finish(attempt), accepted)
+          if (step.op === 'finish') equal(queue.finish(attempt, 0), accepted)
           else if (step.op === 'release') equal(queue.release(attempt, now + 100, true, now), accepted)
           else if (step.op === 'unclaim') equal(queue.release(attempt, now, false, now), accepted)
           else equal(queue.fail(attempt, FAILURE, now, { crashed }).state !== 'stale', accepted)

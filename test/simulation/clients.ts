@@ -6,6 +6,7 @@ import type { Claimers, Held } from './claimers.js'
 import { issuedJob, type JobSource } from './jobs.js'
 import type { Prng } from './prng.js'
 import type { Recorder } from './recorder.js'
+import { type Results, resultOf } from './results.js'
 import type { SimulatedDisk } from './simulated-disk.js'
 import type { VirtualTime } from './virtual-time.js'
 
@@ -18,6 +19,7 @@ export interface ClientsParts {
   readonly disk: SimulatedDisk
   readonly source: JobSource
   readonly claimers: Claimers
+  readonly results: Results
   /** The store threw something that is no error of offstage's. */
   readonly broken: (error: unknown) => void
 }
@@ -29,17 +31,19 @@ export class Clients {
   readonly #disk: SimulatedDisk
   readonly #source: JobSource
   readonly #claimers: Claimers
+  readonly #results: Results
   readonly #broken: (error: unknown) => void
   /** Undefined while there is none: then nobody calls. */
   store: JobStore | undefined
 
-  constructor({ time, random, recorder, disk, source, claimers, broken }: ClientsParts) {
+  constructor({ time, random, recorder, disk, source, claimers, results, broken }: ClientsParts) {
     this.#time = time
     this.#random = random
     this.#recorder = recorder
     this.#disk = disk
     this.#source = source
     this.#claimers = claimers
+    this.#results = results
     this.#broken = broken
   }
 
@@ -81,8 +85,16 @@ export class Clients {
   }
 
   #finishAttempts(attempts: readonly { id: number; attempt: number }[], held: readonly Held[] = []): void {
-    const finish = async (store: JobStore): Promise<Answer> => ({ op: 'finish', current: await store.finish(attempts) })
-    this.#call({ op: 'finish', attempts }, finish, (answer) => this.#settled(held, answer))
+    const withValues = attempts.map((attempt) => ({ ...attempt, value: resultOf(attempt.id) }))
+    const finish = async (store: JobStore): Promise<Answer> => {
+      return { op: 'finish', current: await store.finish(withValues) }
+    }
+    this.#call({ op: 'finish', attempts }, finish, (answer) => {
+      if (answer?.op === 'finish') {
+        this.#results.finished(attempts.filter((_, i) => answer.current[i]).map(({ id }) => id))
+      }
+      this.#settled(held, answer)
+    })
   }
 
   fail(): void {

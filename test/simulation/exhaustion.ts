@@ -8,6 +8,7 @@ import { modelEquality } from '../history/queues.js'
 import { readTimeline } from '../history/timeline.js'
 import { Prng } from './prng.js'
 import type { Profile } from './profile.js'
+import { KEEP } from './results.js'
 import { seedUuids } from './seeded-uuids.js'
 import type { SimulatedDisk } from './simulated-disk.js'
 import { BACKOFF, DIR, simulate } from './simulation.js'
@@ -156,6 +157,7 @@ async function judge(
         clock: () => at,
         random: () => 0.5,
         backoff: BACKOFF,
+        keep: KEEP,
         ...sizes,
         system,
       })

@@ -88,4 +88,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'the name of the folder is not synced',
     changes: [{ file: 'journal/open.js', find: 'syncNames(system, folder);', put: '' }],
   },
+  {
+    name: 'an index forgets results',
+    changes: [
+      {
+        file: 'journal/segment-index.js',
+        find: '(type === RecordType.RESULT && at >= firstResult)',
+        put: 'false',
+      },
+    ],
+  },
 ]

@@ -15,6 +15,7 @@ import { JobSource } from './jobs.js'
 import { Prng } from './prng.js'
 import { type Action, drawCrash, drawProfile, type Profile } from './profile.js'
 import { Recorder } from './recorder.js'
+import { KEEP, Results } from './results.js'
 import { seedUuids } from './seeded-uuids.js'
 import { SimulatedDisk } from './simulated-disk.js'
 import { VirtualTime } from './virtual-time.js'
@@ -64,6 +65,7 @@ class Simulation {
   readonly #source: JobSource
   readonly #claimers: Claimers
   readonly #clients: Clients
+  readonly #results = new Results()
   #rot: Rot | undefined
   #failed = false
   #refused = false
@@ -89,6 +91,7 @@ class Simulation {
       disk: this.#disk,
       source: this.#source,
       claimers: this.#claimers,
+      results: this.#results,
       broken: (error) => this.#refuse(error),
     })
     this.#disk.makeFolder('/data')
@@ -179,6 +182,7 @@ class Simulation {
         this.#disk.crash()
         return
       case 'fill':
+        this.#results.excuse()
         // Until the next of these, or until it has kept the store from opening.
         this.#disk.capacity =
           this.#disk.capacity === Number.POSITIVE_INFINITY
@@ -186,6 +190,7 @@ class Simulation {
             : Number.POSITIVE_INFINITY
         return
       case 'breakDisk':
+        this.#results.excuse()
         this.#disk.failures.push({
           call: random.pick(['sync', 'sync', 'write', 'syncFolder', 'create', 'rename']),
           code: random.pick(['EIO', 'EIO', 'ENOSPC']),
@@ -230,7 +235,9 @@ class Simulation {
   #decay(closedCleanly: boolean): void {
     if (this.#calm || this.#rot !== undefined || !this.#random.chance(this.#profile.rot)) return
     this.#rot = rot(this.#disk, DIR, closedCleanly, this.#random)
-    if (this.#rot !== undefined) this.#recorder.line(`a bit changed in ${this.#rot.path} at ${this.#rot.at}`)
+    if (this.#rot === undefined) return
+    this.#results.excuse()
+    this.#recorder.line(`a bit changed in ${this.#rot.path} at ${this.#rot.at}`)
   }
 
   async #open(): Promise<void> {
@@ -246,6 +253,7 @@ class Simulation {
         reserveBytes: this.#profile.reserveBytes,
         cacheBytes: this.#profile.cacheBytes,
         indexAfterMs: this.#profile.indexed ? 0 : Number.POSITIVE_INFINITY,
+        keep: KEEP,
         system: this.#disk,
       })
       this.#clients.store = store
@@ -291,9 +299,11 @@ class Simulation {
     const store = this.#clients.store!
     const jobs = await store.inspect({ limit: 1_000_000 })
     this.#recorder.add({ type: 'state', at: this.#time.now, jobs })
-    const counts = { scheduled: 0, ready: 0, active: 0, dead: 0 }
+    const counts = { scheduled: 0, ready: 0, active: 0, dead: 0, finished: 0 }
     for (const { state } of jobs) counts[state]++
-    const told = JSON.stringify(store.counts())
+    const wrong = await this.#results.problem(store)
+    if (wrong !== undefined) this.#refuse(new Error(wrong))
+    const told = JSON.stringify({ ...store.counts(), finished: 0 })
     if (told !== JSON.stringify(counts))
       this.#refuse(new Error(`counts() is ${told}, inspect() has ${JSON.stringify(counts)}`))
   }

@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { JobBodies, JobBody } from '../queue/job-bodies.js'
-import type { JobColumns } from '../queue/job-columns.js'
+import { Flag, type JobColumns } from '../queue/job-columns.js'
 import type { ReplayedFailures } from '../queue/replay.js'
 import type { JobFailure, NewJob } from '../store.js'
 import { BlockCache, type Found } from './block-cache.js'
@@ -13,7 +13,8 @@ import { getU32 } from './format.js'
 import { isInStream, placeOffset, placeSegment, streamPlace, streamPosition } from './place.js'
 import { jobStart, noTexts, RepeatedText, readRecordFailure, readTexts } from './record-read.js'
 import type { RecordStream } from './record-stream.js'
-import { RECORD_HEADER_BYTES } from './record-types.js'
+import { ATTEMPT_RECORD_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
+import { type KeptJob, resultBytes } from './record-write.js'
 import type { SegmentReader } from './segment-reader.js'
 import type { SegmentTable } from './segment-table.js'
 
@@ -34,6 +35,8 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
   readonly #onDamage: BodiesParts['onDamage']
   /** Where the last failure of a job is, by row; the failure itself when no record has it. */
   readonly #failures = new Map<number, number | JobFailure>()
+  /** Where in the stream results are that are not durable yet, by row. */
+  readonly #finishing = new Map<number, number>()
   /** Where in the stream failures are that are not durable yet, by job. */
   readonly #failing = new Map<number, number>()
   readonly #texts = noTexts()
@@ -80,6 +83,45 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
     if (this.#failures.has(row)) this.#failures.set(row, place.get(row))
   }
 
+  finishing(row: number, attempt: number, at: number, value: Uint8Array | undefined): boolean {
+    const jobs = this.#jobs
+    const stream = this.#stream!
+    const id = jobs.id.get(row)
+    const source = value === undefined ? undefined : this.#withoutArgument(row)
+    if (value === undefined || source === undefined) {
+      stream.reserve(ATTEMPT_RECORD_BYTES)
+      stream.attempt(RecordType.DONE, id, attempt)
+      return false
+    }
+    const job: KeptJob = { id, attempt, at, atMostOnce: jobs.has(row, Flag.atMostOnce), source, value }
+    stream.reserve(resultBytes(job))
+    this.#finishing.set(row, stream.position)
+    stream.result(job)
+    return true
+  }
+
+  finished(row: number): number {
+    const position = this.#finishing.get(row)!
+    this.#finishing.delete(row)
+    this.#failures.delete(row)
+    const { bytes, at } = this.#stream!.find(position)
+    this.moved(row, position, getU32(bytes, at))
+    return bytes.readDoubleLE(jobStart(bytes, at))
+  }
+
+  bytes(row: number): number {
+    return this.#jobs.length.get(row)
+  }
+
+  /** What the record of the job says of it, up to its argument; undefined when it is damaged. */
+  #withoutArgument(row: number): Uint8Array | undefined {
+    const found = this.#record(this.#jobs.place.get(row), this.#jobs.length.get(row))
+    if (found === undefined) return undefined
+    const { bytes, at } = found
+    const start = jobStart(bytes, at)
+    return bytes.subarray(start, readTexts(bytes, start, this.#texts).payload)
+  }
+
   /** The record at this position has a failure of the job, and is not durable yet. */
   failing(id: number, position: number): void {
     this.#failing.set(id, position)
@@ -101,6 +143,7 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
     // What a replay forgets was not counted yet.
     if (this.#stream !== undefined && !isInStream(place)) this.#segments.removed(place, this.#jobs.length.get(row))
     if (this.#failures.size > 0) this.#failures.delete(row)
+    if (this.#finishing.size > 0) this.#finishing.delete(row)
   }
 
   hasKey(row: number, jobKey: string): boolean {

@@ -12,7 +12,7 @@ import { filePlace } from './place.js'
 import { jobStart, recordJobId, recordType } from './record-read.js'
 import type { RecordStream } from './record-stream.js'
 import { FullState, RecordType } from './record-types.js'
-import { copyBytes } from './record-write.js'
+import { copyBytes, resultBytes } from './record-write.js'
 import type { SegmentReader } from './segment-reader.js'
 import type { SegmentTable } from './segment-table.js'
 import { SegmentWalk, type WalkedRecord } from './segment-walk.js'
@@ -33,6 +33,8 @@ export interface CompactorParts {
   /** Jobs of this segment cannot be read, so it has to stay. */
   readonly onStuck: (segment: number) => void
 }
+
+const NOTHING = new Uint8Array()
 
 interface Moving {
   readonly position: number
@@ -115,7 +117,7 @@ export class Compactor {
   /** The length of the record that the job was copied to; 0 when it does not count, or cannot be moved now. */
   #move(segment: number, { bytes, at, offset, length }: WalkedRecord): number {
     const type = recordType(bytes, at)
-    if (type !== RecordType.ENQ && type !== RecordType.FULL) return 0
+    if (type !== RecordType.ENQ && type !== RecordType.FULL && type !== RecordType.RESULT) return 0
     const { state, bodies, stream, reader } = this.#parts
     const jobs = this.#jobs
     const id = recordJobId(bytes, at)
@@ -125,6 +127,15 @@ export class Compactor {
     this.#found++
     // What is on its way may be its end, and a copy behind that would revive it.
     if (jobs.pending.get(row) !== Pending.none) return 0
+    const source = bytes.subarray(jobStart(bytes, at), at + length)
+    const atMostOnce = jobs.has(row, Flag.atMostOnce)
+    if (type === RecordType.RESULT) {
+      const kept = { id, attempt: jobs.attempts.get(row), at: jobs.runAt.get(row), atMostOnce, source, value: NOTHING }
+      stream.reserve(resultBytes(kept))
+      const position = stream.position
+      stream.result(kept)
+      return this.#moved(id, position)
+    }
     const copied = {
       id,
       attempts: jobs.attempts.get(row),
@@ -132,14 +143,20 @@ export class Compactor {
       suspect: jobs.has(row, Flag.suspect),
       failure: jobs.has(row, Flag.failed) ? bodies.failure(row) : undefined,
       runAt: jobs.runAt.get(row),
-      atMostOnce: jobs.has(row, Flag.atMostOnce),
-      source: bytes.subarray(jobStart(bytes, at), at + length),
+      atMostOnce,
+      source,
     }
     stream.reserve(copyBytes(copied))
     const position = stream.position
     stream.copy(copied)
-    this.#moving.set(id, { position, length: stream.position - position })
-    return stream.position - position
+    return this.#moved(id, position)
+  }
+
+  /** The job's new record is in the stream from `position` to its end. Returns its length. */
+  #moved(id: number, position: number): number {
+    const length = this.#parts.stream.position - position
+    this.#moving.set(id, { position, length })
+    return length
   }
 }
 

@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
 import { toJobCounts } from '../queue/job-queue.js'
+import { KEEP_NOTHING, type KeepLimits } from '../queue/kept-jobs.js'
 import { Queue } from '../queue/queue.js'
 import type { JobStore } from '../store.js'
 import { errorCode, type JournalFs, realFs } from './file-system.js'
@@ -31,6 +32,8 @@ export interface JournalOptions {
   /** In [0, 1). */
   readonly random?: () => number
   readonly backoff?: Partial<Backoff>
+  /** Which results of finished jobs are kept. Default: none. `bytes` counts their records. */
+  readonly keep?: KeepLimits
   readonly segmentBytes?: number
   readonly idleMs?: number
   /** Room that is kept so that jobs can end while the disk is full (default 8 MiB); 0 for none. */
@@ -72,7 +75,11 @@ export async function openJournal(options: JournalOptions): Promise<JobStore> {
       indexer,
       log,
       state,
-      queue: new Queue(state.queue, { backoff, random: options.random ?? Math.random }),
+      queue: new Queue(state.queue, {
+        backoff,
+        random: options.random ?? Math.random,
+        keep: options.keep ?? KEEP_NOTHING,
+      }),
       clock,
       nextSeq: end.nextSeq,
       unlock,

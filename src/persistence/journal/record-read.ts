@@ -7,6 +7,7 @@ import type { ReplayedState } from '../queue/replay.js'
 import type { JobFailure } from '../store.js'
 import { getU16, getU32, getU64 } from './format.js'
 import {
+  ATTEMPT_RECORD_BYTES,
   ENQ_FIXED_BYTES,
   FAILURE_FIXED_BYTES,
   FULL_FIXED_BYTES,
@@ -74,10 +75,17 @@ export function readFull(bytes: Buffer, at: number): ReplayedState {
   }
 }
 
-/** Where the job's own part of an ENQ or FULL record begins. */
+/** Where the job's own part of an ENQ, FULL or RESULT record begins. */
 export function jobStart(bytes: Uint8Array, at: number): number {
   const start = at + RECORD_HEADER_BYTES
-  return recordType(bytes, at) === RecordType.FULL ? start + FULL_FIXED_BYTES + getU32(bytes, start + 8) : start
+  switch (recordType(bytes, at)) {
+    case RecordType.FULL:
+      return start + FULL_FIXED_BYTES + getU32(bytes, start + 8)
+    case RecordType.RESULT:
+      return at + ATTEMPT_RECORD_BYTES
+    default:
+      return start
+  }
 }
 
 /** Where the texts and the argument of a job's own part are; all of them end where the next begins. */

@@ -8,7 +8,16 @@ import type { NewJob } from '../store.js'
 import { Chunk } from './chunk.js'
 import { BATCH_TARGET_BYTES } from './format.js'
 import { filePlace } from './place.js'
-import { type CopiedJob, writeAttempt, writeBare, writeCopy, writeEnqueue, writeSettlement } from './record-write.js'
+import {
+  type CopiedJob,
+  type KeptJob,
+  writeAttempt,
+  writeBare,
+  writeCopy,
+  writeEnqueue,
+  writeResult,
+  writeSettlement,
+} from './record-write.js'
 
 const CHUNK_BYTES = BATCH_TARGET_BYTES
 const KEPT_CHUNKS = 8
@@ -63,6 +72,11 @@ export class RecordStream {
     return this.#current.base + this.#current.bytes
   }
 
+  /** Changes when `reserve` begins a new piece. Records that are written in one turn and in one piece share a batch. */
+  get piece(): number {
+    return this.#current.base
+  }
+
   /** Makes room for the records of one call in one piece, so that they share a batch. */
   reserve(bytes: number): void {
     const full = this.#current
@@ -97,6 +111,11 @@ export class RecordStream {
   copy(job: CopiedJob): void {
     const { chunk, bytes } = this.#current
     this.#end(writeCopy(chunk.bytes, chunk.view, bytes, job))
+  }
+
+  result(job: KeptJob): void {
+    const { chunk, bytes } = this.#current
+    this.#end(writeResult(chunk.bytes, chunk.view, bytes, job))
   }
 
   publish(): void {

@@ -47,6 +47,35 @@ export function writeAttempt(bytes: Uint8Array, at: number, type: number, id: nu
   return end
 }
 
+/** The end of a job whose result is kept, of which an older record is at hand. */
+export interface KeptJob {
+  readonly id: number
+  /** The attempt in which it finished, and when that was. */
+  readonly attempt: number
+  readonly at: number
+  readonly atMostOnce: boolean
+  /** The job's own part of the older record: it is kept as it is, but for `runAt`… */
+  readonly source: Uint8Array
+  /** …and, when the older record is not a RESULT itself, without its argument, which this replaces. */
+  readonly value: Uint8Array
+}
+
+export function resultBytes(job: Pick<KeptJob, 'source' | 'value'>): number {
+  return ATTEMPT_RECORD_BYTES + job.source.length + job.value.length
+}
+
+export function writeResult(bytes: Uint8Array, view: DataView, at: number, job: KeptJob): number {
+  const start = at + ATTEMPT_RECORD_BYTES
+  const value = start + job.source.length
+  const end = value + job.value.length
+  putU32(bytes, at + RECORD_HEADER_BYTES, job.attempt)
+  bytes.set(job.source, start)
+  view.setFloat64(start, job.at, true)
+  if (job.value.length > 0) bytes.set(job.value, value)
+  writeHeader(bytes, at, end, RecordType.RESULT, job.atMostOnce ? RecordFlag.AT_MOST_ONCE : 0, job.id)
+  return end
+}
+
 /** DEQ and SEAL: nothing but the header. */
 export function writeBare(bytes: Uint8Array, at: number, type: number, id: number): number {
   const end = at + RECORD_HEADER_BYTES

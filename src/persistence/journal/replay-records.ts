@@ -104,6 +104,9 @@ export class RecordReplay {
         this.#replay.settled(id, readSettlement(bytes, view, at), failed ? place : undefined)
         break
       }
+      case RecordType.RESULT:
+        this.#replay.finished(this.#read(bytes, view, at, id, place, length), readAttempt(bytes, at))
+        break
       case RecordType.DONE:
       case RecordType.DEQ:
         this.#replay.gone(id)

@@ -1,8 +1,9 @@
 /**
- * `<segment>.idx`: what recovery needs of a sealed segment, without arguments, failures, and jobs that began and ended
+ * `<segment>.idx`: what recovery needs of a sealed segment, without arguments, values, failures, and jobs that began and ended
  * in it. It is derived: a missing or damaged one is made anew from the segment. docs/JOURNAL.md has the table.
  */
 import { crc32 } from 'node:zlib'
+import { MOST_KEPT } from '../queue/kept-jobs.js'
 import { errorCode, isFull, type JournalFs, readIfThere, readWhole, TEMPORARY, writeAll } from './file-system.js'
 import {
   decodeSegmentHeader,
@@ -194,18 +195,29 @@ type Bodies = readonly (readonly [start: number, end: number])[]
 
 const BEGUN = 1
 const OVER = 2
+const ENDS = new Set<number>([RecordType.DONE, RecordType.RESULT, RecordType.DEQ])
 
-/** Tells of a record whether the index needs it: jobs whose whole history is in the segment leave nothing behind. */
+/**
+ * Tells of a record whether the index needs it: jobs whose whole history is in the segment leave nothing behind but their
+ * result, as far as that can still be kept.
+ */
 function countingJobs(segment: Buffer, bodies: Bodies, firstSeq: number, nextSeq: number): (at: number) => boolean {
   /** Of the jobs that begin here, by their id, which is the number of their first record. */
   const history = new Uint8Array(nextSeq - firstSeq)
+  const results: number[] = []
   eachRecord(segment, bodies, (at) => {
     const type = recordType(segment, at)
     const own = recordJobId(segment, at) - firstSeq
     if (type === RecordType.ENQ) history[own] = BEGUN
-    else if ((type === RecordType.DONE || type === RecordType.DEQ) && history[own] === BEGUN) history[own] = OVER
+    else if (ENDS.has(type) && history[own] === BEGUN) history[own] = OVER
+    if (type === RecordType.RESULT) results.push(at)
   })
-  return (at) => recordType(segment, at) !== RecordType.SEAL && history[recordJobId(segment, at) - firstSeq] !== OVER
+  const firstResult = results.at(-MOST_KEPT) ?? 0
+  return (at) => {
+    const type = recordType(segment, at)
+    if (type === RecordType.SEAL) return false
+    return history[recordJobId(segment, at) - firstSeq] !== OVER || (type === RecordType.RESULT && at >= firstResult)
+  }
 }
 
 function eachRecord(segment: Buffer, bodies: Bodies, visit: (at: number) => void): void {
@@ -223,15 +235,15 @@ interface Kept {
 /** There is one at a time. */
 const kept: Kept = { at: 0, head: 0, from: 0, to: 0 }
 
-/** The record without the argument and the failure. */
+/** The record without the argument, the value and the failure. */
 function keep(segment: Buffer, at: number): Kept {
   const type = recordType(segment, at)
   kept.at = at
   kept.from = 0
   kept.to = 0
-  if (type === RecordType.ENQ || type === RecordType.FULL) {
-    kept.head = at + RECORD_HEADER_BYTES + (type === RecordType.FULL ? FULL_FIXED_BYTES : 0)
+  if (type === RecordType.ENQ || type === RecordType.FULL || type === RecordType.RESULT) {
     kept.from = jobStart(segment, at)
+    kept.head = type === RecordType.FULL ? at + RECORD_HEADER_BYTES + FULL_FIXED_BYTES : kept.from
     kept.to = readTexts(segment, kept.from, noTexts()).payload
   } else if ((recordFlags(segment, at) & RecordFlag.HAS_FAILURE) !== 0) {
     kept.head = at + RECORD_HEADER_BYTES + SETTLEMENT_FIXED_BYTES

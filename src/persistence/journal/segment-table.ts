@@ -6,7 +6,7 @@ export interface LiveSegment {
   readonly firstSeq: number
   /** Length of the file, without zeros written ahead. */
   bytes: number
-  /** Unfinished and dead jobs whose newest full record is here. */
+  /** Unfinished and dead jobs, and kept results, whose newest full record is here. */
   jobs: number
 }
 
@@ -22,7 +22,7 @@ export class SegmentTable {
     return this.#disk
   }
 
-  /** Bytes of the newest full record of every job. */
+  /** Bytes of the newest full record of every job, and of the kept results. */
   get live(): number {
     return this.#live
   }

@@ -11,10 +11,13 @@ import type {
   Enqueued,
   FailOptions,
   FailOutcome,
+  Finished,
+  FoundJob,
   JobCounts,
   JobFailure,
   JobFilter,
   JobInfo,
+  JobRef,
   JobStore,
   JobStoreEvents,
   NewJob,
@@ -36,6 +39,7 @@ import { enqueueBytes, settlementBytes } from './record-write.js'
 import { segmentFile } from './segment.js'
 import { Waiters } from './waiters.js'
 
+/** Of one claim. */
 const MAX_ATTEMPTS_A_CALL = Math.floor(MAX_CALL_BYTES / ATTEMPT_RECORD_BYTES)
 
 export interface JournalStoreParts {
@@ -202,21 +206,31 @@ export class JournalStore implements JobStore {
     return this.#written.add({ seq: this.#stream.nextSeq - 1, owner: this.#queue, ids, answer: jobs })
   }
 
-  finish(attempts: readonly Attempt[]): Promise<boolean[]> {
+  finish(attempts: readonly Finished[]): Promise<boolean[]> {
     const refusal = this.#refusal()
     if (refusal !== undefined) return Promise.reject(refusal)
-    if (attempts.length > MAX_ATTEMPTS_A_CALL) return Promise.reject(tooLarge(attempts.length * ATTEMPT_RECORD_BYTES))
-    this.#stream.reserve(attempts.length * ATTEMPT_RECORD_BYTES)
-    const ids: number[] = []
+    const stream = this.#stream
+    const now = this.#clock()
     const results: boolean[] = []
+    const stored: Promise<unknown>[] = []
+    let ids: number[] = []
     for (const attempt of attempts) {
-      const current = this.#queue.finish(attempt)
+      const { piece } = stream
+      const last = stream.nextSeq - 1
+      // On a full disk the room that is left is for the ends of jobs, and not for what they came to.
+      const current = this.#queue.finish(attempt, now, !this.#full)
       results.push(current)
       if (!current) continue
-      this.#stream.attempt(RecordType.DONE, attempt.id, attempt.attempt)
+      if (stream.piece !== piece && ids.length > 0) {
+        // Results can be long; these will be in another batch than what comes now.
+        stored.push(this.#durable.add({ seq: last, owner: this.#queue, ids, answer: undefined }))
+        ids = []
+      }
       ids.push(attempt.id)
     }
-    return ids.length === 0 ? Promise.resolve(results) : this.#whenDurable(ids, results)
+    if (ids.length === 0) return Promise.resolve(results)
+    const rest = this.#whenDurable(ids, results)
+    return stored.length === 0 ? rest : Promise.all([rest, ...stored]).then(() => results)
   }
 
   async fail(attempt: Attempt, failure: JobFailure, options?: FailOptions): Promise<FailOutcome> {
@@ -242,6 +256,8 @@ export class JournalStore implements JobStore {
 
   sweep(): number | undefined {
     this.#queue.sweep(this.#clock())
+    // It may have forgotten the last result of a segment.
+    if (this.#failure === undefined && this.#closing === undefined) this.#dropSegments()
     this.#announceSoon()
     return this.#queue.nextDue()
   }
@@ -253,6 +269,11 @@ export class JournalStore implements JobStore {
   async inspect(filter: JobFilter): Promise<JobInfo[]> {
     this.#checkOpen()
     return this.#queue.inspect(filter)
+  }
+
+  async find(ref: JobRef): Promise<FoundJob | undefined> {
+    this.#checkOpen()
+    return this.#queue.find(ref)
   }
 
   counts(queue?: QueueName): JobCounts {

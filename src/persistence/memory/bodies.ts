@@ -4,6 +4,9 @@ import type { JobFailure, NewJob } from '../store.js'
 
 interface Kept extends JobBody {
   failure?: JobFailure
+  /** What replaces its argument, and when it came. */
+  value?: Uint8Array
+  endedAt?: number
 }
 
 export class MemoryBodies implements JobBodies {
@@ -14,6 +17,22 @@ export class MemoryBodies implements JobBodies {
   }
 
   stored(): void {}
+
+  finishing(row: number, _attempt: number, at: number, value: Uint8Array | undefined): boolean {
+    if (value === undefined) return false
+    Object.assign(this.#kept.get(row)!, { value, endedAt: at })
+    return true
+  }
+
+  finished(row: number): number {
+    const { method, jobKey, enqueuedAt, value, endedAt } = this.#kept.get(row)!
+    this.#kept.set(row, { method, jobKey, enqueuedAt, payload: value! })
+    return endedAt!
+  }
+
+  bytes(row: number): number {
+    return this.#kept.get(row)!.payload.length
+  }
 
   failed(row: number, failure: JobFailure): void {
     this.#kept.get(row)!.failure = failure

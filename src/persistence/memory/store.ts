@@ -6,6 +6,7 @@ import { StoreError } from '../../errors.js'
 import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
 import { checkNewJob, checkRunAt } from '../new-job.js'
 import { JobColumns } from '../queue/job-columns.js'
+import type { KeepLimits } from '../queue/kept-jobs.js'
 import { Queue } from '../queue/queue.js'
 import { QueueState } from '../queue/queue-state.js'
 import type {
@@ -14,10 +15,13 @@ import type {
   Enqueued,
   FailOptions,
   FailOutcome,
+  Finished,
+  FoundJob,
   JobCounts,
   JobFailure,
   JobFilter,
   JobInfo,
+  JobRef,
   JobStore,
   JobStoreEvents,
   NewJob,
@@ -33,6 +37,8 @@ export interface MemoryStoreOptions {
   /** In [0, 1). */
   random?: () => number
   backoff?: Partial<Backoff>
+  /** Which results of finished jobs are kept. Default: none. */
+  keep?: KeepLimits
 }
 
 export class MemoryStore implements JobStore {
@@ -49,6 +55,7 @@ export class MemoryStore implements JobStore {
     this.#queue = new Queue(new QueueState(new JobColumns(), new MemoryBodies(), 0), {
       backoff,
       random: options.random ?? Math.random,
+      keep: options.keep,
     })
   }
 
@@ -103,9 +110,10 @@ export class MemoryStore implements JobStore {
     return jobs
   }
 
-  async finish(attempts: readonly Attempt[]): Promise<boolean[]> {
+  async finish(attempts: readonly Finished[]): Promise<boolean[]> {
     this.#checkOpen()
-    return attempts.map((attempt) => this.#commitIf(this.#queue.finish(attempt), attempt.id))
+    const now = this.#clock()
+    return attempts.map((attempt) => this.#commitIf(this.#queue.finish(attempt, now), attempt.id))
   }
 
   async fail(attempt: Attempt, failure: JobFailure, options?: FailOptions): Promise<FailOutcome> {
@@ -135,6 +143,11 @@ export class MemoryStore implements JobStore {
   async inspect(filter: JobFilter): Promise<JobInfo[]> {
     this.#checkOpen()
     return this.#queue.inspect(filter)
+  }
+
+  async find(ref: JobRef): Promise<FoundJob | undefined> {
+    this.#checkOpen()
+    return this.#queue.find(ref)
   }
 
   counts(queue?: QueueName): JobCounts {

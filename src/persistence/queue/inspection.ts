@@ -9,7 +9,7 @@ import { stateName } from './job-queue.js'
 import type { QueueState } from './queue-state.js'
 
 const DEFAULT_PAGE = 100
-const ROWS_A_TURN = 65_536
+export const ROWS_A_TURN = 65_536
 
 export async function inspect(state: QueueState, filter: JobFilter): Promise<JobInfo[]> {
   const limit = filter.limit ?? DEFAULT_PAGE
@@ -36,7 +36,7 @@ function search(state: QueueState, filter: JobFilter, from: number, ids: LowestI
   const [a, b] = [key?.a, key?.b]
   for (let row = from; row < end; row++) {
     const name = stateName(jobs.state.get(row))
-    if (name === undefined || (filter.state !== undefined && name !== filter.state)) continue
+    if (name === undefined || (filter.state === undefined ? name === 'finished' : name !== filter.state)) continue
     const id = jobs.id.get(row)
     if (id <= after) continue
     if (worker !== undefined || workerKey !== undefined) {
@@ -52,7 +52,7 @@ function search(state: QueueState, filter: JobFilter, from: number, ids: LowestI
 }
 
 /** Undefined when the job has gone meanwhile. */
-function jobInfo(state: QueueState, row: number): JobInfo | undefined {
+export function jobInfo(state: QueueState, row: number): JobInfo | undefined {
   const { jobs, bodies } = state
   const name = row === NONE ? undefined : stateName(jobs.state.get(row))
   if (name === undefined) return undefined

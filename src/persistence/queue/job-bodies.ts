@@ -7,7 +7,7 @@ import type { JobFailure, NewJob } from '../store.js'
 export interface JobBody {
   readonly method: string
   readonly jobKey: string
-  /** The caller's own: it outlives the job. */
+  /** The caller's own: it outlives the job. Of a finished job it is its value. */
   readonly payload: Uint8Array
   /** Wall clock, ms. */
   readonly enqueuedAt: number
@@ -18,6 +18,15 @@ export interface JobBodies {
   add(row: number, job: NewJob, now: number): void
   /** The enqueue of the job is durable. */
   stored(row: number): void
+  /**
+   * The job finishes in this attempt, at this time. `value` (in CBOR, empty for none) is kept as its body from `finished`
+   * on; undefined when nothing is to be kept. Returns whether it is: a damaged body cannot tell whose value it is.
+   */
+  finishing(row: number, attempt: number, at: number, value: Uint8Array | undefined): boolean
+  /** The end of a job whose value is kept is durable. Returns when it was. */
+  finished(row: number): number
+  /** Bytes that are kept of it. */
+  bytes(row: number): number
   /** The last failure of the job, now durable. */
   failed(row: number, failure: JobFailure): void
   /** The job is gone; its row is still filled. */

@@ -9,11 +9,11 @@ import { F64Column, I32Column, PAGE_ROWS, U8Column, U16Column, U32Column } from 
 export const NONE = 0xffff_ffff
 
 /** Where a job stands. `storing` until its enqueue is durable; `free` marks a row without a job. */
-export const State = { free: 0, storing: 1, scheduled: 2, ready: 3, active: 4, dead: 5 } as const
+export const State = { free: 0, storing: 1, scheduled: 2, ready: 3, active: 4, dead: 5, finished: 6 } as const
 export type State = (typeof State)[keyof typeof State]
 
-/** The event of a job that was accepted and is not yet durable. A job has at most one. */
-export const Pending = { none: 0, enqueue: 1, claim: 2, finish: 3, settle: 4, remove: 5 } as const
+/** The event of a job that was accepted and is not yet durable. A job has at most one. `keep`: it finishes, and its result is kept. */
+export const Pending = { none: 0, enqueue: 1, claim: 2, finish: 3, settle: 4, remove: 5, keep: 6 } as const
 export type Pending = (typeof Pending)[keyof typeof Pending]
 
 export const Flag = {
@@ -28,6 +28,7 @@ export class JobColumns {
   readonly id = new F64Column()
   /** Number of its queue: `QueueState.queueOf`. */
   readonly queue = new U32Column()
+  /** Of a finished job: when that was. */
   readonly runAt = new F64Column()
   readonly priority = new I32Column()
   readonly maxAttempts = new U16Column()
@@ -36,7 +37,7 @@ export class JobColumns {
   /** 64 bits of its key: see key-hash.ts. */
   readonly hashA = new U32Column()
   readonly hashB = new U32Column()
-  /** Place in its queue's `ready` heap or in the heap of scheduled jobs; NONE outside of them. */
+  /** Place in its queue's `ready` heap or in the heap of scheduled jobs; of a finished job, the one that finished next. Else NONE. */
   readonly slot = new U32Column()
   readonly state = new U8Column()
   readonly pending = new U8Column()

@@ -28,7 +28,7 @@ export interface JobQueue extends QueueName {
 }
 
 export function zeroCounts(): number[] {
-  return [0, 0, 0, 0, 0, 0]
+  return [0, 0, 0, 0, 0, 0, 0]
 }
 
 export function toJobCounts(counts: readonly number[]): JobCounts {
@@ -45,6 +45,7 @@ const STATES = new Map<number, JobState>([
   [State.ready, 'ready'],
   [State.active, 'active'],
   [State.dead, 'dead'],
+  [State.finished, 'finished'],
 ])
 
 /** Undefined for a job that is not durable yet, and for a row without one. */

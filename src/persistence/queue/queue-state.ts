@@ -108,8 +108,9 @@ export class QueueState {
 
   leaveHeap(row: number): void {
     if (this.jobs.slot.get(row) === NONE) return
-    if (this.jobs.state.get(row) === State.ready) this.queueOf(row).ready.remove(row)
-    else this.scheduled.remove(row)
+    const state = this.jobs.state.get(row)
+    if (state === State.ready) this.queueOf(row).ready.remove(row)
+    else if (state === State.scheduled) this.scheduled.remove(row)
   }
 
   /** Forgets a job, whatever its state. */

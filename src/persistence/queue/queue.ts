@@ -13,23 +13,32 @@ import type {
   ClaimedJob,
   FailOptions,
   FailOutcome,
+  Finished,
+  FoundJob,
   JobCounts,
   JobFailure,
   JobFilter,
   JobInfo,
+  JobRef,
   NewJob,
   QueueName,
   Revived,
 } from '../store.js'
+import { find } from './find.js'
 import { inspect } from './inspection.js'
 import type { JobBody } from './job-bodies.js'
 import { Flag, NONE, Pending, State } from './job-columns.js'
 import { type JobQueue, type Settlement, toJobCounts, zeroCounts } from './job-queue.js'
+import { KEEP_NOTHING, type KeepLimits, KeptJobs } from './kept-jobs.js'
 import type { QueueState } from './queue-state.js'
+
+const NO_VALUE = new Uint8Array()
 
 export interface QueueRules {
   readonly backoff: Backoff
   readonly random: () => number
+  /** Which results of finished jobs are kept. Default: none. */
+  readonly keep?: KeepLimits | undefined
 }
 
 /** A job that cannot be run, because what is kept of it is damaged: `settlement(id)` says what becomes of it. */
@@ -40,6 +49,7 @@ export interface CondemnedJob extends Attempt {
 export class Queue {
   readonly #state: QueueState
   readonly #rules: QueueRules
+  readonly #kept: KeptJobs
   /** What `commit` will make of the jobs that `fail` or `release` is settling, by row. */
   readonly #settlements = new Map<number, Settlement>()
   #condemned: CondemnedJob[] = []
@@ -47,6 +57,7 @@ export class Queue {
   constructor(state: QueueState, rules: QueueRules) {
     this.#state = state
     this.#rules = rules
+    this.#kept = new KeptJobs(state, rules.keep ?? KEEP_NOTHING)
   }
 
   /** Returns `id` for a new job, or the id of the unfinished job that has the key: then nothing changed. */
@@ -105,11 +116,16 @@ export class Queue {
     return claimed
   }
 
-  /** False for an attempt that is not the current one; so also for one that is already being settled. */
-  finish(attempt: Attempt): boolean {
-    const row = this.#current(attempt)
+  /**
+   * False for an attempt that is not the current one; so also for one that is already being settled. With `keeps` its
+   * result is kept, if the limits allow it.
+   */
+  finish({ id, attempt, value = NO_VALUE }: Finished, now: number, keeps = true): boolean {
+    const row = this.#current({ id, attempt })
     if (row === NONE) return false
-    this.#state.jobs.pending.set(row, Pending.finish)
+    const { bodies, jobs } = this.#state
+    const kept = bodies.finishing(row, attempt, now, keeps && this.#kept.takes(value.length) ? value : undefined)
+    jobs.pending.set(row, kept ? Pending.keep : Pending.finish)
     return true
   }
 
@@ -225,6 +241,9 @@ export class Queue {
         this.#ended(row, queue)
         break
       }
+      case Pending.keep:
+        this.#keep(row)
+        break
       case Pending.settle:
         this.#applySettlement(row, now)
         break
@@ -258,8 +277,9 @@ export class Queue {
     }
   }
 
-  /** Makes jobs whose time has come ready. */
+  /** Makes jobs whose time has come ready, and forgets results whose time is over. */
   sweep(now: number): void {
+    this.#kept.sweep(now)
     const { scheduled, jobs } = this.#state
     for (let row = scheduled.peek(); row !== NONE && jobs.runAt.get(row) <= now; row = scheduled.peek()) {
       this.#state.move(row, State.ready)
@@ -287,6 +307,10 @@ export class Queue {
 
   inspect(filter: JobFilter): Promise<JobInfo[]> {
     return inspect(this.#state, filter)
+  }
+
+  find(ref: JobRef): Promise<FoundJob | undefined> {
+    return find(this.#state, ref)
   }
 
   /** The row of the job whose current attempt this is, when nothing else is under way with it; or NONE. */
@@ -334,6 +358,19 @@ export class Queue {
   #settle(row: number, settlement: Settlement): void {
     this.#settlements.set(row, settlement)
     this.#state.jobs.pending.set(row, Pending.settle)
+  }
+
+  /** A finished job holds no key, and has its value as its body. */
+  #keep(row: number): void {
+    const state = this.#state
+    const { jobs } = state
+    const queue = state.queueOf(row)
+    state.keys.remove(row)
+    jobs.runAt.set(row, state.bodies.finished(row))
+    jobs.setFlag(row, Flag.suspect | Flag.failed, false)
+    state.move(row, State.finished)
+    this.#kept.add(row)
+    this.#ended(row, queue)
   }
 
   #condemn(row: number, queue: JobQueue, now: number): void {

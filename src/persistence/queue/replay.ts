@@ -64,7 +64,7 @@ export class Replay {
   /** The job as it is now, whatever came before. False as above. `failed`: its record holds its last failure. */
   replaced(job: ReplayedJob, { attempts, suspect, active, dead }: ReplayedState, failed: boolean): boolean {
     this.gone(job.id)
-    const row = this.#add(job, dead)
+    const row = this.#add(job, !dead)
     if (row === NONE) return false
     const { jobs } = this.#state
     jobs.attempts.set(row, attempts)
@@ -97,6 +97,15 @@ export class Replay {
     if (state === 'dead') keys.remove(row)
   }
 
+  /** The job is finished, and `job` is its last record, which has its value: it is kept until `KeptJobs` forgets it. */
+  finished(job: ReplayedJob, attempt: number): void {
+    this.gone(job.id)
+    const { jobs } = this.#state
+    const row = this.#add(job, false)
+    jobs.attempts.set(row, attempt)
+    jobs.state.set(row, State.finished)
+  }
+
   /** Finished or dequeued. */
   gone(id: number): void {
     const state = this.#state
@@ -115,22 +124,23 @@ export class Replay {
       const found = jobs.state.get(row)
       if (found === State.free) continue
       if (found === State.active) this.#stopped(row)
-      const dead = jobs.state.get(row) === State.dead
+      const last = jobs.state.get(row)
+      const over = last === State.dead || last === State.finished
       jobs.state.set(row, State.storing)
       state.bodies.stored(row)
-      state.move(row, dead ? State.dead : jobs.runAt.get(row) <= now ? State.ready : State.scheduled)
+      state.move(row, over ? last : jobs.runAt.get(row) <= now ? State.ready : State.scheduled)
     }
     state.takeGained()
   }
 
-  /** The row of a new job, or NONE when its key is taken. A dead one holds no key. */
-  #add(job: ReplayedJob, dead = false): number {
+  /** The row of a new job, or NONE when its key is taken. A dead or finished one holds none. */
+  #add(job: ReplayedJob, holdsKey = true): number {
     const state = this.#state
     const { hash, jobs, keys } = state
     const queue = state.ensure(job.worker, job.workerKey)
     hash.a = job.hashA
     hash.b = job.hashB
-    const holder = dead ? NONE : keys.find(queue.number, hash, job)
+    const holder = holdsKey ? keys.find(queue.number, hash, job) : NONE
     if (holder !== NONE) {
       if (jobs.state.get(holder) !== State.active) return NONE
       this.#giveUp(holder)
@@ -138,7 +148,7 @@ export class Replay {
     const row = state.add(job.id, queue, job.runAt, job.priority, job.maxAttempts, job.atMostOnce)
     jobs.place.set(row, job.place)
     jobs.length.set(row, job.length)
-    if (!dead) keys.add(row)
+    if (holdsKey) keys.add(row)
     return row
   }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { ClaimedJob, JobInfo } from '#offstage/persistence/store.js'
+import type { ClaimedJob, FoundJob, JobInfo, JobStore } from '#offstage/persistence/store.js'
 import { newJob } from '../../contract/job-store.js'
 import { FakeFs } from './fake-fs.js'
 import { allJobs, equal, FAILURE, openFake } from './journals.js'
@@ -63,10 +63,12 @@ const operation = fc.oneof(
 )
 
 t.test('any history, with stops and kills in between, is found again as it was', async (t) => {
-  const check = fc.asyncProperty(fc.array(operation, { maxLength: 60 }), async (history) => {
+  const check = fc.asyncProperty(fc.array(operation, { maxLength: 60 }), fc.boolean(), async (history, indexed) => {
     let system = new FakeFs()
     let now = 1_750_000_000_000
-    const options = { segmentBytes: 1024, idleMs: 1_000_000, clock: () => now++ }
+    const keep = { ms: 8000, entries: 4, bytes: 900 }
+    const index = indexed ? { indexAfterMs: 0 } : {}
+    const options = { segmentBytes: 1024, idleMs: 1_000_000, clock: () => now++, keep, ...index }
     let store = await openFake(system, options)
     const once = new Set<number>()
     let held: ClaimedJob[] = []
@@ -88,10 +90,17 @@ t.test('any history, with stops and kills in between, is found again as it was',
         if (step.op === 'revive') await store.revive(id)
         else await store.discard(id)
       } else if (step.op === 'close' || step.op === 'kill') {
+        store.sweep()
         const before = await allJobs(store)
+        const results = await allResults(store)
         if (step.op === 'close') await store.close()
         system = system.copy()
         store = await openFake(system, options)
+        store.sweep()
+        equal(
+          await allResults(store),
+          results.filter(({ runAt }) => runAt + keep.ms >= now),
+        )
         held = []
         equal(
           await allJobs(store),
@@ -99,7 +108,7 @@ t.test('any history, with stops and kills in between, is found again as it was',
         )
       } else if (held.length > 0) {
         const [job] = held.splice(step.pick % held.length, 1)
-        if (step.op === 'finish') await store.finish([job!])
+        if (step.op === 'finish') await store.finish([{ ...job!, value: Buffer.alloc(step.pick % 300, job!.id) }])
         else if (step.op === 'release') await store.release(job!, { runAt: now + 100 })
         else if (step.op === 'unclaim') await store.release(job!, { counted: false })
         else await store.fail(job!, FAILURE, { crashed: step.op === 'crash' })
@@ -109,6 +118,13 @@ t.test('any history, with stops and kills in between, is found again as it was',
   await fc.assert(check, { numRuns: 200 })
   t.pass()
 })
+
+async function allResults(store: JobStore): Promise<FoundJob[]> {
+  const finished = await store.inspect({ state: 'finished' })
+  const found = await Promise.all(finished.map(({ id }) => store.find({ id })))
+  for (const job of found) equal(job?.value, Buffer.alloc(job!.value!.length, job!.id))
+  return found.map((job) => job!)
+}
 
 function afterRestart(job: JobInfo, now: number, once: Set<number>): JobInfo {
   if (job.state === 'scheduled' && job.runAt <= now) return { ...job, state: 'ready' }

@@ -42,6 +42,7 @@ export class Ledger {
       case 'DEAD':
         return this.#change(head.jobId, body.type === 'DEAD' ? 'dead' : 'waiting', body.runAt)
       case 'DONE':
+      case 'RESULT':
       case 'DEQ':
         this.#remove(head.jobId)
         return undefined

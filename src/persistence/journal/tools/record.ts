@@ -57,6 +57,8 @@ export type RecordBody =
       readonly failure: JobFailure | undefined
     }
   | { readonly type: 'CLAIM' | 'DONE'; readonly attempt: number }
+  /** `runAt` of the job is when it finished, `payload` its value. */
+  | { readonly type: 'RESULT'; readonly attempt: number; readonly job: RecordedJob }
   | ({ readonly type: 'RETRY' | 'DEAD' } & Settled)
   | { readonly type: 'DEQ' | 'SEAL' }
   /** Of a type or a version that this program does not know. */
@@ -96,6 +98,10 @@ export function readBody(bytes: Buffer, head: RecordHead): RecordBody | undefine
     case RecordType.DONE: {
       if (head.end - head.at < ATTEMPT_RECORD_BYTES) return undefined
       return { type: head.type === RecordType.CLAIM ? 'CLAIM' : 'DONE', attempt: getU32(bytes, start) }
+    }
+    case RecordType.RESULT: {
+      const job = readJob(bytes, head.at + ATTEMPT_RECORD_BYTES, head)
+      return job && { type: 'RESULT', attempt: getU32(bytes, start), job }
     }
     case RecordType.RETRY:
     case RecordType.DEAD:

@@ -83,6 +83,7 @@ export class SalvageJobs {
         break
       }
       case 'DONE':
+      case 'RESULT':
       case 'DEQ':
         this.#forget(id)
         break
