@@ -14,6 +14,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   guide: ['--serve'],
   thumbnails: ['--serve'],
   'express-app': ['--serve', '--check'],
+  'fastify-app': ['--serve', '--check'],
 }
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(EXAMPLES)

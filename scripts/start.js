@@ -7,7 +7,9 @@ build()
 
 const { startCommand } = await import('../dist/supervisor/program/start.js')
 
-const examples = ['guide', 'thumbnails', 'express-app'].map((name) => join(root, 'build/examples', name, 'workers'))
+const examples = ['guide', 'thumbnails', 'express-app', 'fastify-app'].map((name) =>
+  join(root, 'build/examples', name, 'workers'),
+)
 const args = process.argv.slice(2)
 const workers = args.includes('--workers') || args.includes('-w') || process.env.OFFSTAGE_WORKERS ? [] : examples
 
@@ -27,6 +29,7 @@ function onReady(supervisor, config) {
     "  npm run example:guide          the client guide's calls, one after the other",
     '  npm run example:thumbnails     real jobs on real files, through the durable queue',
     '  npm run example:express-app    a web application that enqueues and shows results',
+    '  npm run example:fastify-app    a web application whose calls end with their requests',
     '',
     'Ctrl-C stops it.',
     '',

@@ -1,7 +1,7 @@
 /** The web application. It answers at once; the counting happens offstage. */
 import { randomUUID } from 'node:crypto'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
-import { type MiddleMan, OffstageError } from 'offstage/middleman'
+import { type MiddleMan, OffstageError, signalOf } from 'offstage/middleman'
 import { errorPage, reportPage, startPage } from './pages.js'
 import type ReportWorker from './workers/report_worker.js'
 import type { Report } from './workers/report_worker.js'
@@ -29,6 +29,13 @@ export function createApp(middleMan: MiddleMan): Express {
       html: () => response.redirect(303, `/reports/${id}`),
       json: () => response.status(202).json({ id, state: 'waiting' }),
     })
+  })
+
+  // For who would rather wait. One who goes away takes the call along: the worker sees it in `this.signal`.
+  app.post('/counts', async (request, response) => {
+    const text: unknown = request.body?.text
+    if (typeof text !== 'string') return refuse(response, 400, 'There is no text to count.')
+    response.json(await worker.count({ arg: text, signal: signalOf(response), timeout: 10_000 }))
   })
 
   app.get('/reports/:id', async (request, response) => {

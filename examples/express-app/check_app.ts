@@ -25,6 +25,9 @@ export async function checkApp(address: string): Promise<void> {
   })
   console.log(`GET that → ${JSON.stringify({ ...report, id: '<id>' })}`)
 
+  const counted = await order('application/json', JSON.stringify({ text: TEXT }), '/counts')
+  console.log(`POST /counts → ${counted.status} ${await counted.text()}`)
+
   for (const refused of [await order('application/json', '{}'), await get('/reports/1')]) {
     console.log(`${new URL(refused.url).pathname} → ${refused.status} ${await refused.text()}`)
   }
@@ -33,8 +36,8 @@ export async function checkApp(address: string): Promise<void> {
     return fetch(address + path, { headers: { accept: 'application/json' } })
   }
 
-  function order(accept: string, body: URLSearchParams | string): Promise<Response> {
+  function order(accept: string, body: URLSearchParams | string, path = '/reports'): Promise<Response> {
     const headers = typeof body === 'string' ? { accept, 'content-type': 'application/json' } : { accept }
-    return fetch(`${address}/reports`, { method: 'POST', headers, body, redirect: 'manual' })
+    return fetch(address + path, { method: 'POST', headers, body, redirect: 'manual' })
   }
 }
