@@ -2,6 +2,7 @@
 export type { CacheOptions, ResultCache } from './cache.js'
 export type { Cancelable } from './clock.js'
 export type { WorkerLogger } from './logger.js'
+export type { RateLimit } from './rate-limit.js'
 export type { BackoffFunction, RetryPolicy } from './retry-policy.js'
 export { TcpHandler, type TcpHandlerClass } from './sockets/handler.js'
 export type { TcpServer } from './sockets/sockets.js'

@@ -22,7 +22,7 @@ export interface MethodTable {
 const ASKED_BY_THE_LANGUAGE = new Set(['then', 'catch', 'finally', 'toJSON', 'valueOf', 'toString'])
 
 /** What a client's proxy does itself. */
-const ASKED_OF_THE_PROXY = new Set(['workerInfo', 'askResult', 'resetResult', 'delete'])
+const ASKED_OF_THE_PROXY = new Set(['workerInfo', 'askResult', 'resetResult', 'delete', 'pauseQueue', 'resumeQueue'])
 
 /** What printers and comparers, most of all those of test tools, look for on any object. */
 const ASKED_BY_TOOLS = new Set(['prototype', 'inspect', 'nodeType', 'tagName', 'asymmetricMatch'])

@@ -3,6 +3,7 @@
  * configuration's section `workers` may override each; both go through the same check.
  */
 import { ConfigurationError } from '../errors.js'
+import { isRateLimit, RATE_LIMIT_ALLOWED, type RateLimit } from './rate-limit.js'
 import { RESTART_TYPES, type RestartType } from './restarts.js'
 import { isRetryPolicy, RETRY_ALLOWED, type RetryPolicy } from './retry-policy.js'
 
@@ -40,6 +41,8 @@ export interface WorkerSettings {
   timeout: number
   /** The same for single methods, in place of `timeout`. */
   timeouts: Record<string, number>
+  /** How many queued jobs may start in a period; null: any. */
+  rateLimit: RateLimit | null
   /** When queued jobs are tried again. */
   retry: RetryPolicy
   /** The same for single methods, in place of `retry`. */
@@ -53,7 +56,7 @@ const MAILBOX_LIMIT = 1_000_000
 
 interface Rule {
   readonly key: keyof WorkerSettings
-  readonly fallback: string | number | boolean | object
+  readonly fallback: string | number | boolean | object | null
   readonly allowed: string
   readonly check: (value: unknown) => boolean
 }
@@ -147,6 +150,12 @@ const RULES: readonly Rule[] = [
     fallback: {},
     allowed: 'an object with a number of milliseconds (0 for no limit) for each of some methods',
     check: (value) => isRecord(value) && Object.values(value).every(isMilliseconds),
+  },
+  {
+    key: 'rateLimit',
+    fallback: null,
+    allowed: RATE_LIMIT_ALLOWED,
+    check: (value) => value === null || isRateLimit(value),
   },
   { key: 'retry', fallback: {}, allowed: RETRY_ALLOWED, check: isRetryPolicy },
   {

@@ -8,6 +8,7 @@ import type { Cancelable } from './clock.js'
 import { takeContext, type WorkerContext } from './context.js'
 import type { WorkerLogger } from './logger.js'
 import { monotonic } from './messages.js'
+import type { RateLimit } from './rate-limit.js'
 import type { RetryPolicy } from './retry-policy.js'
 import type { TcpHandler, TcpHandlerClass } from './sockets/handler.js'
 import type { TcpServer } from './sockets/sockets.js'
@@ -71,6 +72,8 @@ export class MetaWorker {
   static timeout?: number
   /** The same for single methods, in place of `timeout`: `{ render: 60_000 }`. */
   static timeouts?: Record<string, number>
+  /** How many of its queued jobs may start: `{ jobs: 100, per: 60_000 }` is at most 100 in any minute. Calls do not count. */
+  static rateLimit?: RateLimit
   /**
    * How often and when its queued jobs are tried again after a failure:
    * `{ attempts: 10, backoff: 'fixed', delay: 5_000, except: ['CardDeclined'] }`; see `RetryPolicy`.

@@ -187,7 +187,13 @@ const REPEATABLE: Record<number, boolean> = {
 }
 
 /** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */
-export const HARMLESS = new Set<number>([Verb.ASK_RESULT, Verb.RESET_RESULT, Verb.WORKER_INFO, Verb.ALL_WORKER_INFO])
+export const HARMLESS = new Set<number>([
+  Verb.ASK_RESULT,
+  Verb.RESET_RESULT,
+  Verb.WORKER_INFO,
+  Verb.ALL_WORKER_INFO,
+  Verb.LIST_JOBS,
+])
 
 const VERB_TITLES: Record<number, string> = {
   [Verb.ASK_RESULT]: 'askResult',
@@ -197,4 +203,8 @@ const VERB_TITLES: Record<number, string> = {
   [Verb.WORKER_INFO]: 'workerInfo',
   [Verb.ALL_WORKER_INFO]: 'allWorkerInfo',
   [Verb.ENQUEUE_MANY]: 'enqueueMany',
+  [Verb.PAUSE]: 'pauseQueue',
+  [Verb.RESUME]: 'resumeQueue',
+  [Verb.LIST_JOBS]: 'jobs',
+  [Verb.RESCHEDULE]: 'reschedule',
 }

@@ -5,7 +5,7 @@ import type { Call } from './call.js'
 import { everywhere, type Outcome, valuesOf, whereItIs } from './everywhere.js'
 import { readServerOptions, text } from './options.js'
 import { serverOf, type Target } from './target.js'
-import type { InstanceMethods, WorkerInfo } from './types.js'
+import type { InstanceMethods, ServerOptions, WorkerInfo } from './types.js'
 
 export function instanceMethods(target: Target): InstanceMethods {
   const askResult = (options: unknown, key: unknown) => {
@@ -25,6 +25,10 @@ export function instanceMethods(target: Target): InstanceMethods {
   }
   const info = plain(Verb.WORKER_INFO)
   const end = plain(Verb.DELETE)
+  const change = (verb: number) => async (options?: ServerOptions) => {
+    const { outcomes, title } = await reach(target, () => plain(verb)(options))
+    return valuesOf(whereItIs(outcomes), title).includes(true)
+  }
   return {
     askResult: (key, options) => first(target, () => askResult(options, key)),
     async resetResult(key, value, options) {
@@ -41,6 +45,8 @@ export function instanceMethods(target: Target): InstanceMethods {
       const { outcomes, title } = await reach(target, () => end(options))
       valuesOf(whereItIs(outcomes), title)
     },
+    pauseQueue: change(Verb.PAUSE),
+    resumeQueue: change(Verb.RESUME),
   }
 }
 

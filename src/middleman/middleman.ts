@@ -16,6 +16,7 @@ import {
 } from './connect-options.js'
 import { everywhere, type Outcome, valuesOf } from './everywhere.js'
 import { reach } from './instance-methods.js'
+import { jobs } from './jobs.js'
 import { LazyConnection } from './lazy.js'
 import { asBag, readCommonOptions, readRequestOptions, readServerOptions, text, timeoutOf } from './options.js'
 import { workerProxy } from './proxy.js'
@@ -24,6 +25,8 @@ import type {
   AnyWorker,
   BulkJob,
   Enqueued,
+  JobInfo,
+  JobsOptions,
   NewWorkerOptions,
   RequestOptions,
   WorkerInfo,
@@ -42,6 +45,11 @@ export interface MiddleMan {
   newWorker(options: NewWorkerOptions): Promise<string>
   /** What runs on each server; null for a server that cannot be reached. */
   allWorkerInfo(options?: RequestOptions): Promise<Record<string, WorkerInfo[] | null>>
+  /**
+   * The unfinished and the dead jobs that match, in the order of their ids on each server, of all servers or of `host`. A page of
+   * one server can be shorter than its `limit` when its jobs have long keys; it is the last one when it is empty.
+   */
+  jobs(options?: JobsOptions): Promise<JobInfo[]>
   /** Adds many jobs to the durable queue, at a fraction of the cost of as many `enq…` calls; answers in order. */
   enqueueMany(jobs: readonly BulkJob[], options?: RequestOptions): Promise<Enqueued[]>
   /**
@@ -108,6 +116,7 @@ export function client(route: Route, end: (timeout: number) => Promise<void>): M
     worker,
     newWorker: (options) => newWorker(route, options),
     allWorkerInfo: (options) => allWorkerInfo(route, options),
+    jobs: (options) => jobs(route, options),
     enqueueMany: (jobs, options) => enqueueMany(route, jobs, options),
     with: (options) => {
       const { signal, timeout } = readRequestOptions(options, 'middleMan.with')

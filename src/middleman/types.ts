@@ -35,6 +35,10 @@ export interface WorkerInfo {
   uptime: number
   /** There when the event loop of its host has not turned for `ms`: which method is at it, and for which job key. */
   blocked?: { method: string; jobKey: string; ms: number }
+  /** How many jobs its queue has, by state; absent where the server has no durable queue. */
+  jobs?: Record<JobState, number>
+  /** Whether `pauseQueue` holds them back. */
+  paused?: boolean
   /** Whether it is started again when its thread or process ends. */
   restart: 'permanent' | 'transient' | 'temporary'
   /** The group that it stands and falls with. */
@@ -102,6 +106,43 @@ export interface BulkJob extends JobOptions {
   args?: unknown
 }
 
+/** Which jobs `middleMan.jobs` is to tell of. */
+export interface JobsOptions extends ServerOptions {
+  /** By default of all workers. */
+  worker?: string | undefined
+  /** By default of all of the worker's instances; '' is the one without a key. */
+  workerKey?: string | undefined
+  jobKey?: string | undefined
+  state?: JobState | undefined
+  /** Only ids above this one: for the next page of a single server. */
+  after?: number | undefined
+  /** At most this many of each server, 1 to 1000; by default 100. */
+  limit?: number | undefined
+}
+
+export type JobState = 'scheduled' | 'ready' | 'active' | 'dead'
+
+/** A job of the durable queue. Times are milliseconds since 1970. */
+export interface JobInfo {
+  /** Address of the server that has it; ids are unique there. */
+  server: string
+  id: number
+  worker: string
+  workerKey: string
+  method: string
+  jobKey: string
+  state: JobState
+  priority: number
+  /** When it is due; of a dead job, when it died. */
+  runAt: number
+  enqueuedAt: number
+  /** Starts so far. */
+  attempts: number
+  maxAttempts: number
+  /** Why the last attempt failed, when it did; of a long message the beginning. */
+  failure?: { name: string; message: string }
+}
+
 export interface NewWorkerOptions extends ServerOptions {
   worker: string
   /** Not that of a running instance of the worker. Without one: the instance without a key, if it does not run. */
@@ -124,6 +165,12 @@ export interface InstanceMethods {
   workerInfo(options?: ServerOptions): Promise<WorkerInfo>
   /** Stops this instance, once its running calls are done. */
   delete(options?: ServerOptions): Promise<void>
+  /**
+   * From now on no job of its queue starts, until `resumeQueue`; also after a restart of the server. Calls are taken as before.
+   * False: it was so already.
+   */
+  pauseQueue(options?: ServerOptions): Promise<boolean>
+  resumeQueue(options?: ServerOptions): Promise<boolean>
 }
 
 /** `arg` or `args` for a parameter of type A. */

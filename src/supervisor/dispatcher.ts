@@ -16,6 +16,7 @@ import type { Attempt, ClaimedJob, JobStore, QueueName } from '../persistence/st
 import { decodeFailure } from '../wire/failure.js'
 import { ownBytes } from '../wire/frame.js'
 import { asOffstageError } from './enqueuer.js'
+import type { JobLimits } from './job-limits.js'
 import { failureOf, turnOf } from './job-turn.js'
 import type { Logger } from './log.js'
 import { nextAttemptIn } from './next-attempt.js'
@@ -33,6 +34,7 @@ const NOT_ITS_OWN = new Set(['WORKER_STOPPED', 'OVERLOADED', 'CANCELLED'])
 export interface DispatcherOptions {
   readonly store: JobStore
   readonly registry: Registry
+  readonly limits: JobLimits
   readonly log: Logger
   /** Until a released job is due again, in milliseconds. */
   readonly releaseDelay: number
@@ -61,6 +63,7 @@ export class Dispatcher implements ReplySink {
   readonly queued = true
   readonly #store: JobStore
   readonly #registry: Registry
+  readonly #limits: JobLimits
   readonly #log: Logger
   readonly #releaseDelay: number
   readonly #backoff: Backoff
@@ -82,6 +85,7 @@ export class Dispatcher implements ReplySink {
   constructor(options: DispatcherOptions) {
     this.#store = options.store
     this.#registry = options.registry
+    this.#limits = options.limits
     this.#log = options.log
     this.#releaseDelay = options.releaseDelay
     this.#backoff = options.backoff
@@ -123,6 +127,7 @@ export class Dispatcher implements ReplySink {
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
+    this.#limits.stop()
     this.#tryAgain()
     if (this.#active.size === 0 && this.#storing === 0) return
     await new Promise<void>((resolve) => this.#idle.push(resolve))
@@ -170,6 +175,7 @@ export class Dispatcher implements ReplySink {
         if (room < 1) break
         const free = this.#registry.find(queue.worker, queue.workerKey)?.free ?? 0
         const jobs = await this.#store.claim(queue, room, free)
+        this.#limits.claimed(queue, jobs.length)
         for (const job of jobs) this.#send(job)
         // A full claim may have left more; when the worker still has room there is no other event to wait for.
         if (jobs.length === room) lane.again = true
@@ -182,8 +188,9 @@ export class Dispatcher implements ReplySink {
     this.#stored()
   }
 
-  #room({ worker, workerKey }: QueueName): number {
-    return this.#stopped ? 0 : (this.#registry.find(worker, workerKey)?.room ?? 0)
+  #room(queue: QueueName): number {
+    const actor = this.#stopped ? undefined : this.#registry.find(queue.worker, queue.workerKey)
+    return actor === undefined ? 0 : this.#limits.allowed(queue, actor.room)
   }
 
   #send(job: ClaimedJob): void {

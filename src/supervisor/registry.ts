@@ -7,6 +7,7 @@ import type { WorkerInfo } from '../actors/actor-options.js'
 import { DeadLetters } from '../actors/dead-letters.js'
 import type { WorkerDescription } from '../actors/description.js'
 import type { GroupPlan } from '../actors/group.js'
+import type { RateLimit } from '../actors/rate-limit.js'
 import { type KnownRetry, policiesOf } from '../actors/retry-policy.js'
 import { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
@@ -192,6 +193,11 @@ export class Registry {
       'NO_METHOD',
       `${worker} has no method ${JSON.stringify(method)} that clients may call; it has: ${list([...methods])}`,
     )
+  }
+
+  /** Undefined: any number of jobs may start. */
+  rateLimitOf(worker: string): RateLimit | undefined {
+    return this.#classes.get(worker)?.description.rateLimit ?? undefined
   }
 
   /** How jobs of the method are tried again; undefined: as the configuration says. */

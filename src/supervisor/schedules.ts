@@ -9,7 +9,7 @@ import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
 import { argumentOf } from './schedule/body.js'
 import { ScheduledCalls } from './schedule/calls.js'
-import { Firings } from './schedule/firings.js'
+import { type Firings, openFirings } from './schedule/firings.js'
 import { ScheduledJobs } from './schedule/jobs.js'
 import type { Planned, Schedule } from './schedule/plan.js'
 import { ScheduleTimer } from './schedule/timer.js'
@@ -47,7 +47,7 @@ export class Schedules {
     this.#timer = new ScheduleTimer((ms) => {
       log.warn({ ms }, `the wall clock jumped by ${(ms / 1_000).toFixed(1)} s: schedules go on with their next time`)
     })
-    this.#firings = new Firings(join(folder, FILE))
+    this.#firings = openFirings(join(folder, FILE))
     this.#calls = new ScheduledCalls(registry, log)
     const random = Math.random
     const firings = this.#firings
@@ -60,7 +60,7 @@ export class Schedules {
   /** Resolves when the next firing of each persistent schedule is queued. */
   async start(): Promise<void> {
     const names = new Set(this.#schedules.filter(({ persistent }) => persistent).map(({ name }) => name))
-    const gone = this.#firings.names.filter((name) => !names.has(name))
+    const gone = this.#firings.keys.filter((name) => !names.has(name))
     await Promise.all(gone.map((name) => this.#jobs?.forget(name)))
     await Promise.all(this.#schedules.map((schedule) => this.#add(schedule)))
     this.#timer.start()

@@ -3,6 +3,7 @@
  *
  * `docs/PROTOCOL.md` has the table of verbs, with their envelope fields and answers.
  */
+import type { WorkerInfo } from '../actors/actor-options.js'
 import { InvalidArgument, NoJobKey, ProtocolError, StoreError } from '../errors.js'
 import type { JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
@@ -12,6 +13,8 @@ import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import type { Caller } from './caller.js'
 import { encodeEnqueuedMany } from './enqueued.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
+import type { JobLimits } from './job-limits.js'
+import { encodeJobList, jobFilter } from './job-list.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
 import type { Results } from './results.js'
@@ -26,6 +29,8 @@ export interface ServiceOptions {
   /** Undefined when the durable queue is disabled. */
   readonly store: JobStore | undefined
   readonly results: Pick<Results, 'get' | 'reset'>
+  /** As `store`. */
+  readonly limits: JobLimits | undefined
   readonly attempts: number
   readonly log: Logger
   /** A job that is not due yet was stored. */
@@ -80,7 +85,7 @@ export class Service {
       case Verb.DEQUEUE:
         requireJobKey(e, 'dequeue')
         this.#registry.checkMethod(e.worker, e.method)
-        reply(caller, corr, this.#store().remove(e, e.jobKey), (removed) => (removed ? TRUE : FALSE))
+        reply(caller, corr, this.#store().remove(e, e.jobKey), yesOrNo)
         break
       case Verb.ASK_RESULT:
         this.#registry.checkWorker(e.worker)
@@ -100,10 +105,27 @@ export class Service {
         reply(caller, corr, this.#registry.remove(e.worker, e.workerKey), () => TRUE)
         break
       case Verb.WORKER_INFO:
-        caller.answer(corr, encodeValue(this.#registry.info(e.worker, e.workerKey)))
+        caller.answer(corr, encodeValue(this.#info(this.#registry.info(e.worker, e.workerKey))))
         break
       case Verb.ALL_WORKER_INFO:
-        caller.answer(corr, encodeValue(this.#registry.allInfo()))
+        caller.answer(corr, encodeValue(this.#registry.allInfo().map((info) => this.#info(info))))
+        break
+      case Verb.PAUSE:
+      case Verb.RESUME:
+        this.#registry.checkWorker(e.worker)
+        checkKeys(e)
+        this.#store()
+        reply(caller, corr, this.#options.limits!.pause(e, e.verb === Verb.PAUSE), yesOrNo)
+        break
+      case Verb.LIST_JOBS:
+        if (e.worker !== '') this.#registry.checkWorker(e.worker)
+        this.#listJobs(caller, corr, e, body.subarray(e.payloadAt))
+        break
+      case Verb.RESCHEDULE:
+        requireJobKey(e, 'reschedule')
+        this.#registry.checkWorker(e.worker)
+        checkTime(e.runAt)
+        this.#reschedule(caller, corr, e)
         break
       default:
         throw new ProtocolError(`verb ${e.verb} is unknown to this server`)
@@ -141,6 +163,28 @@ export class Service {
     reply(caller, corr, this.#enqueues().many(jobs), encodeEnqueuedMany)
   }
 
+  /** With what waits in its queue, where there is one. */
+  #info(info: WorkerInfo): object {
+    const { store, limits } = this.#options
+    if (store === undefined || limits === undefined) return info
+    return { ...info, jobs: store.counts(info), paused: limits.paused(info) }
+  }
+
+  #listJobs(caller: Caller, corr: number, e: Envelope, argument: Uint8Array): void {
+    if (e.worker !== '') this.#registry.checkWorker(e.worker)
+    const filter = jobFilter(e, argument)
+    reply(caller, corr, this.#store().inspect(filter), (found) => encodeJobList(found, filter.limit))
+  }
+
+  #reschedule(caller: Caller, corr: number, e: Envelope): void {
+    const runAt = Math.max(e.runAt, 0)
+    const moved = this.#store().reschedule(e, e.jobKey, runAt)
+    reply(caller, corr, moved, (done) => {
+      if (done) this.#options.onScheduled(runAt)
+      return yesOrNo(done)
+    })
+  }
+
   /** The argument lies in `body`, behind the envelope and before `end`. */
   #job(e: Envelope, body: Buffer, end: number, index?: number): NewJob {
     requireJobKey(e, index === undefined ? 'enqueue' : `job ${index} of a bulk enqueue`)
@@ -150,9 +194,7 @@ export class Service {
     if (e.attempts > MOST_ATTEMPTS) {
       throw new InvalidArgument(`attempts is ${e.attempts}; at most ${MOST_ATTEMPTS} are allowed`)
     }
-    if (e.runAt > LATEST_TIME) {
-      throw new InvalidArgument(`the time ${e.runAt} lies after the year 9999; it counts milliseconds since 1970`)
-    }
+    checkTime(e.runAt)
     if (e.priority > 0x7fff_ffff || e.priority < -0x8000_0000) {
       throw new InvalidArgument(`the priority ${e.priority} is not a 32-bit whole number`)
     }
@@ -193,6 +235,15 @@ function checkKeys({ jobKey, workerKey }: Envelope): void {
   const [what, key] = jobKey.length > LONGEST_KEY ? ['job', jobKey] : ['worker', workerKey]
   if (key.length <= LONGEST_KEY) return
   throw new InvalidArgument(`the ${what} key has ${key.length} characters; at most ${LONGEST_KEY} are allowed`)
+}
+
+function checkTime(runAt: number): void {
+  if (runAt <= LATEST_TIME) return
+  throw new InvalidArgument(`the time ${runAt} lies after the year 9999; it counts milliseconds since 1970`)
+}
+
+function yesOrNo(value: boolean): Uint8Array {
+  return value ? TRUE : FALSE
 }
 
 function requireJobKey(e: Envelope, what: string): void {

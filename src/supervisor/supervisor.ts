@@ -5,6 +5,7 @@
  * the port, in this order. Only then are workers created and connections taken.
  */
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import type { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, OffstageError } from '../errors.js'
 import { type Backoff, DEFAULT_BACKOFF } from '../persistence/backoff.js'
@@ -17,8 +18,10 @@ import type { Config } from './config.js'
 import { Dispatcher } from './dispatcher.js'
 import { FailedAttempts } from './failed-attempts.js'
 import type { Guest } from './greeting.js'
+import { JobLimits } from './job-limits.js'
 import { Listener } from './listener.js'
 import type { Logger } from './log.js'
+import { Pauses } from './pauses.js'
 import { Rates } from './rates.js'
 import { Registry } from './registry.js'
 import { Reloader } from './reloader.js'
@@ -220,6 +223,7 @@ async function build(
   undo: (() => Promise<void> | void)[],
 ): Promise<Parts> {
   let dispatcher: Dispatcher | undefined
+  let limits: JobLimits | undefined
   const results = new Results(config, (worker, workerKey) => registry.find(worker, workerKey))
   const registry: Registry = new Registry({
     overrides: config.workerOverrides,
@@ -239,7 +243,10 @@ async function build(
     undo.push(() => store.close())
     store.on('failed', onFailure)
     const releaseDelay = config.persistent_delay * 1_000
-    dispatcher = new Dispatcher({ store, registry, log, releaseDelay, backoff: backoffOf(config) })
+    const pauses = new Pauses(join(config.data, 'queues.json'))
+    const rateOf = (worker: string) => registry.rateLimitOf(worker)
+    limits = new JobLimits({ pauses, rateOf, onRoom: (queue) => dispatcher?.wake(queue) })
+    dispatcher = new Dispatcher({ store, registry, limits, log, releaseDelay, backoff: backoffOf(config) })
   }
   const { attempts } = config
   const onScheduled = (runAt: number) => dispatcher?.expect(runAt)
@@ -256,6 +263,7 @@ async function build(
     registry,
     store,
     results,
+    limits,
     attempts,
     log,
     onScheduled,

@@ -34,6 +34,7 @@ const settings = {
   pool_size: z.int().min(1).max(1000),
   timeout: milliseconds,
   timeouts: z.record(z.string(), milliseconds),
+  rate_limit: z.strictObject({ jobs: z.int().min(1).max(100_000), per: z.int().min(1).max(86_400_000) }).nullable(),
   retry,
   retries: z.record(z.string(), retry),
   grace: milliseconds,

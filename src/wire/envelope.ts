@@ -23,9 +23,13 @@ export const Verb = {
   WORKER_INFO: 8,
   ALL_WORKER_INFO: 9,
   ENQUEUE_MANY: 10,
+  PAUSE: 11,
+  RESUME: 12,
+  LIST_JOBS: 13,
+  RESCHEDULE: 14,
 } as const
 
-const LAST_VERB = 10
+const LAST_VERB = 14
 
 export const REQUEST_ID_BYTES = 16
 

@@ -75,7 +75,7 @@ t.test('a broken envelope is refused, and the message says what is wrong with it
     ['80', /not a CBOR map/],
     ['bf0000ff', /indefinite/],
     ['a0', /verb -1 is unknown/],
-    ['a1000b', /verb 11 is unknown: this side knows 0 to 10/],
+    ['a10017', /verb 23 is unknown: this side knows 0 to \d+/],
     ['a10020', /verb -1 is unknown/],
     ['a20000', /ends? too early|not a whole number/],
     ['a1616101', /a key is not a whole number/],
