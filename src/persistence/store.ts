@@ -144,6 +144,12 @@ export interface JobStore {
   /** Gives a dead job all its attempts again, due now. Resolves when that is durable. */
   revive(id: number): Promise<Revived>
 
+  /**
+   * Removes dead jobs: those that died before the time `before`, and of the others the oldest beyond `entries`; not more than
+   * a thousand at a time. Resolves to how many, once the removal is durable.
+   */
+  discardDead(limits: { readonly before: number; readonly entries: number }): Promise<number>
+
   /** Removes a dead job, or one that waits. True once the removal is durable. */
   discard(id: number): Promise<boolean>
 

@@ -89,6 +89,16 @@ export const SETTINGS = {
   attempts: setting(z.int().min(1).max(MOST_ATTEMPTS), 5, 'how often a job is started before it is kept as dead'),
   retry_delay: setting(seconds(0.001, 86_400), 1, 'seconds until the first retry; doubles with each further one'),
   retry_max_delay: setting(seconds(0.001, 2_592_000), 3_600, 'longest time until a retry, in seconds'),
+  dead_jobs_keep: setting(
+    seconds(0, 315_360_000),
+    2_592_000,
+    'seconds for which a dead job is kept, from its death on; 0: until somebody discards it',
+  ),
+  dead_jobs_entries: setting(
+    z.int().min(0).max(10_000_000),
+    100_000,
+    'how many dead jobs are kept; beyond them the one that died first is discarded',
+  ),
   job_results_keep: setting(
     seconds(0, 2_592_000),
     3_600,

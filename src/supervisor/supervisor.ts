@@ -17,6 +17,7 @@ import { guardOf } from './access.js'
 import type { Config } from './config.js'
 import { Dispatcher } from './dispatcher.js'
 import { FailedAttempts } from './failed-attempts.js'
+import { Graveyard } from './graveyard.js'
 import type { Guest } from './greeting.js'
 import { JobLimits } from './job-limits.js'
 import { Listener } from './listener.js'
@@ -45,6 +46,7 @@ export class Supervisor {
   readonly #registry: Registry
   readonly #store: JobStore | undefined
   readonly #dispatcher: Dispatcher | undefined
+  readonly #graveyard: Graveyard | undefined
   readonly #schedules: Schedules
   readonly #reloader: Reloader | undefined
   readonly #listener: Listener
@@ -66,6 +68,7 @@ export class Supervisor {
     this.#registry = parts.registry
     this.#store = parts.store
     this.#dispatcher = parts.dispatcher
+    this.#graveyard = parts.graveyard
     this.#schedules = parts.schedules
     this.#reloader = parts.reloader
     this.#service = parts.service
@@ -138,6 +141,7 @@ export class Supervisor {
       // By the monotonic clock: what a jump of the wall clock made due must not wait for that same clock.
       this.#sweeps = setInterval(() => dispatcher.sweep(), this.#config.persistent_delay * 1_000)
     }
+    this.#graveyard?.start()
     this.#reloader?.start()
     this.#heartbeats = setInterval(() => {
       for (const session of this.#sessions) session.heartbeat()
@@ -190,9 +194,11 @@ export class Supervisor {
     for (const session of this.#sessions) session.goAway('the server is stopping')
     const drained = this.#dispatcher?.stop()
     const reloaded = this.#reloader?.stop()
+    const cleared = this.#graveyard?.stop()
     await this.#registry.stop()
     await reloaded
     await drained
+    await cleared
     try {
       // Enqueues that wait for the disk are answered by this, so the sessions end after it.
       await this.#store?.close()
@@ -210,6 +216,7 @@ interface Parts {
   readonly registry: Registry
   readonly store: JobStore | undefined
   readonly dispatcher: Dispatcher | undefined
+  readonly graveyard: Graveyard | undefined
   readonly schedules: Schedules
   readonly reloader: Reloader | undefined
   readonly service: Service
@@ -224,6 +231,7 @@ async function build(
 ): Promise<Parts> {
   let dispatcher: Dispatcher | undefined
   let limits: JobLimits | undefined
+  let graveyard: Graveyard | undefined
   const results = new Results(config, (worker, workerKey) => registry.find(worker, workerKey))
   const registry: Registry = new Registry({
     overrides: config.workerOverrides,
@@ -243,6 +251,8 @@ async function build(
     undo.push(() => store.close())
     store.on('failed', onFailure)
     const releaseDelay = config.persistent_delay * 1_000
+    const keep = config.dead_jobs_keep * 1_000
+    graveyard = new Graveyard({ store, log, keep, entries: config.dead_jobs_entries })
     const pauses = new Pauses(join(config.data, 'queues.json'))
     const rateOf = (worker: string) => registry.rateLimitOf(worker)
     limits = new JobLimits({ pauses, rateOf, onRoom: (queue) => dispatcher?.wake(queue) })
@@ -268,7 +278,7 @@ async function build(
     log,
     onScheduled,
   })
-  return { config, log, registry, store, dispatcher, schedules, reloader, service, results }
+  return { config, log, registry, store, dispatcher, graveyard, schedules, reloader, service, results }
 }
 
 async function openStore(config: Config, log: Logger): Promise<JobStore> {

@@ -302,6 +302,25 @@ export function jobStoreContract(open: OpenStore): void {
     t.match(await store.enqueue([newJob('waiting')]), [{ created: true }])
   })
 
+  t.test('of dead jobs the old ones can be discarded, and the oldest of too many', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    await store.enqueue(Array.from({ length: 6 }, (_, i) => newJob(`k${i}`, { maxAttempts: 1 })))
+    await store.enqueue([newJob('waits', { runAt: START + 1_000_000 })])
+    for (let i = 0; i < 6; i++) {
+      await store.fail(await claimOne(), FAILURE)
+      time.now += 10
+    }
+    const left = async () => keysOf(await store.inspect({}))
+    t.equal(await store.discardDead({ before: START, entries: 6 }), 0)
+    t.equal(await store.discardDead({ before: START + 11, entries: 6 }), 2)
+    t.same(await left(), ['k2', 'k3', 'k4', 'k5', 'waits'])
+    t.equal(await store.discardDead({ before: START + 21, entries: 2 }), 2, 'both at once')
+    t.same(await left(), ['k4', 'k5', 'waits'])
+    t.equal(await store.discardDead({ before: 0, entries: 0 }), 2)
+    t.same(await left(), ['waits'])
+    t.same(store.counts(), { scheduled: 1, ready: 0, active: 0, dead: 0 })
+  })
+
   t.test('inspects by filter and by page, in the order of ids', async (t) => {
     const { store, claimOne } = await setup(t)
     await store.enqueue(Array.from({ length: 150 }, (_, i) => newJob(`k${i}`, i % 2 ? B : {})))
@@ -474,6 +493,7 @@ export function jobStoreContract(open: OpenStore): void {
       () => store.reschedule(A, 'k', START),
       () => store.revive(1),
       () => store.discard(1),
+      () => store.discardDead({ before: 0, entries: 0 }),
       () => store.claim(A, 1),
       () => store.finish([{ id: 1, attempt: 1 }]),
       () => store.fail({ id: 1, attempt: 1 }, FAILURE),

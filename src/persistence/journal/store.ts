@@ -4,7 +4,7 @@
  */
 import { InvalidArgument, StoreError } from '../../errors.js'
 import { checkNewJob, checkRunAt } from '../new-job.js'
-import type { Queue } from '../queue/queue.js'
+import { DISCARD_AT_A_TIME, type Queue } from '../queue/queue.js'
 import type {
   Attempt,
   ClaimedJob,
@@ -159,6 +159,15 @@ export class JournalStore implements JobStore {
     this.#checkOpen()
     const id = this.#queue.remove(queue, jobKey)
     return id === undefined ? false : this.#remove(id)
+  }
+
+  async discardDead({ before, entries }: { before: number; entries: number }): Promise<number> {
+    this.#checkOpen()
+    const ids = this.#queue.discardDead(before, entries, DISCARD_AT_A_TIME)
+    if (ids.length === 0) return 0
+    this.#stream.reserve(ids.length * RECORD_HEADER_BYTES)
+    for (const id of ids) this.#stream.bare(RecordType.DEQ, id)
+    return this.#whenDurable(ids, ids.length)
   }
 
   async discard(id: number): Promise<boolean> {

@@ -7,7 +7,7 @@ import { type Backoff, DEFAULT_BACKOFF } from '../backoff.js'
 import { checkNewJob, checkRunAt } from '../new-job.js'
 import { JobColumns } from '../queue/job-columns.js'
 import type { KeepLimits } from '../queue/kept-jobs.js'
-import { Queue } from '../queue/queue.js'
+import { DISCARD_AT_A_TIME, Queue } from '../queue/queue.js'
 import { QueueState } from '../queue/queue-state.js'
 import type {
   Attempt,
@@ -94,6 +94,13 @@ export class MemoryStore implements JobStore {
     const revived = this.#queue.revive(id, this.#clock())
     this.#commitIf(revived === 'revived', id)
     return revived
+  }
+
+  async discardDead({ before, entries }: { before: number; entries: number }): Promise<number> {
+    this.#checkOpen()
+    const ids = this.#queue.discardDead(before, entries, DISCARD_AT_A_TIME)
+    for (const id of ids) this.#commit(id)
+    return ids.length
   }
 
   async discard(id: number): Promise<boolean> {

@@ -27,10 +27,13 @@ import type {
 import { find } from './find.js'
 import { inspect } from './inspection.js'
 import type { JobBody } from './job-bodies.js'
-import { Flag, NONE, Pending, State } from './job-columns.js'
+import { Flag, type JobColumns, NONE, Pending, State } from './job-columns.js'
 import { type JobQueue, type Settlement, toJobCounts, zeroCounts } from './job-queue.js'
 import { KEEP_NOTHING, type KeepLimits, KeptJobs } from './kept-jobs.js'
 import type { QueueState } from './queue-state.js'
+
+/** Dead jobs that one call of `discardDead` removes, at most. */
+export const DISCARD_AT_A_TIME = 1000
 
 const NO_VALUE = new Uint8Array()
 
@@ -198,6 +201,16 @@ export class Queue {
     if (row === NONE || !(this.#isWaiting(row) || this.#isDead(row))) return false
     this.#removing(row)
     return true
+  }
+
+  /** Up to `most` dead jobs that died before `before`, or are the oldest beyond `entries`: they are being removed from now on. */
+  discardDead(before: number, entries: number, most: number): number[] {
+    const { jobs, total } = this.#state
+    const beyond = total[State.dead]! - entries
+    const rows = oldestFirst(jobs, most, (row) => this.#isDead(row) && (beyond > 0 || jobs.runAt.get(row) < before))
+    const given = rows.filter((row, i) => i < beyond || jobs.runAt.get(row) < before)
+    for (const row of given) this.#removing(row)
+    return given.map((row) => jobs.id.get(row))
   }
 
   /** The id of the waiting job with this key, which is due at `runAt` from now on; undefined: none is waiting. */
@@ -451,6 +464,21 @@ export class Queue {
       suspect: jobs.has(row, Flag.suspect),
     }
   }
+}
+
+/** The `most` rows with the earliest times of those that `matches`. */
+function oldestFirst(jobs: JobColumns, most: number, matches: (row: number) => boolean): number[] {
+  const byTime = (a: number, b: number) => jobs.runAt.get(a) - jobs.runAt.get(b) || jobs.id.get(a) - jobs.id.get(b)
+  let rows: number[] = []
+  let latest = Number.POSITIVE_INFINITY
+  for (let row = 0; row < jobs.end; row++) {
+    if (!matches(row) || jobs.runAt.get(row) > latest) continue
+    rows.push(row)
+    if (rows.length < 2 * most) continue
+    rows = rows.sort(byTime).slice(0, most)
+    latest = jobs.runAt.get(rows[most - 1]!)
+  }
+  return rows.sort(byTime).slice(0, most)
 }
 
 /** A job that may be started once was started, and nobody knows how far it came. */
