@@ -46,6 +46,8 @@ t.test('start, end and repeat_interval are steps of elapsed time, the end includ
     wanted,
     'as in old files',
   )
+  const over = { start: 'in 5 seconds', end: '2026-11-27T10:00:04Z', repeat_interval: 60 }
+  t.strictSame(timesOf(over), [], 'nothing when the end has passed by the start of the server')
   const past = { start: '2026-01-01T00:00Z', repeat_interval: '1 day' }
   t.strictSame(timesOf(past, 1), ['2026-11-28T00:00:00.000Z'], 'it keeps step with a start long ago')
   t.strictSame(timesOf(past, 1, Date.parse('2026-11-28T00:00Z')), ['2026-11-29T00:00:00.000Z'])
