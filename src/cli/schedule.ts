@@ -1,71 +1,79 @@
-/** `offstage schedule …`: what schedules say, without a server. */
-import { Command, InvalidArgumentError } from 'commander'
-import { OffstageError } from '../errors.js'
+/** `offstage schedule …`: the schedules of a running supervisor, and what a cron line says. */
+import { Command } from 'commander'
+import type { MiddleMan, ScheduleInfo } from '../middleman/index.js'
 import { complain } from '../supervisor/program/complain.js'
-import { parseCron } from '../supervisor/schedule/cron.js'
-import { next } from '../supervisor/schedule/next.js'
-import { zoneOf } from '../supervisor/schedule/zone.js'
+import { nextCommand } from './schedule-next.js'
+import { scheduleJson, scheduleText } from './schedule-text.js'
+import { ask, type ServerFlags, serverCommand } from './server.js'
 
 const USAGE = 64
-const NEVER = 1
-const MOST = 10_000
+const LEFT_OUT = 1
 
 export function scheduleCommand(): Command {
-  return new Command('schedule').description('Find out what schedules say.').addCommand(nextCommand())
+  const command = new Command('schedule')
+    .description('See, run, pause and resume schedules, and find out what cron lines say.')
+    .addCommand(listCommand())
+    .addCommand(named('run', 'Call the method of a schedule now, or queue its job.', run))
+    .addCommand(named('pause', 'Let a schedule not fire until it is resumed, also after a restart.', pause))
+    .addCommand(named('resume', 'Let a paused schedule go on with its next time.', resume))
+    .addCommand(nextCommand())
+  for (const each of command.commands) {
+    each.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
+  }
+  return command
 }
 
-function nextCommand(): Command {
-  return new Command('next')
-    .description('Print the next times at which a cron line fires, as ISO times in UTC, one a line.')
-    .argument('<expression>', '"second minute hour day month weekday [year]"')
-    .option('--tz <zone>', "the time zone that it is meant in, such as Europe/London (default: the machine's)")
-    .option('-n, --number <n>', 'how many times', count, 5)
-    .option('--after <time>', 'an ISO time with its zone to begin after (default: now)', moment)
-    .addHelpText(
-      'after',
-      `
-Exit status: 0 it fires at these times, 1 it never fires (again), 64 wrong usage. docs/SCHEDULES.md says what a line means.
-
-Example:
-  offstage schedule next "0 30 2 * * MON-FRI" --tz Europe/London -n 3
-`,
-    )
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
-    .action((expression: string, options: { tz?: string; number: number; after?: number }) => {
-      process.exitCode = print(expression, options)
+function listCommand(): Command {
+  return serverCommand('list')
+    .description('Print all schedules: their next times in their zones, and what became of their last runs.')
+    .option('--json', 'as one JSON array')
+    .action(async ({ json, ...flags }: ServerFlags & { json?: true }) => {
+      process.exitCode = await ask(flags, (middleMan) => list(middleMan, json === true))
     })
 }
 
-function print(expression: string, options: { tz?: string; number: number; after?: number }): number {
-  let at: number | undefined = options.after ?? Date.now()
-  try {
-    const cron = parseCron(expression, 'the expression')
-    const zone = zoneOf(options.tz, '--tz')
-    const lines: string[] = []
-    while (lines.length < options.number) {
-      at = next(cron, zone, at)
-      if (at === undefined) break
-      lines.push(new Date(at).toISOString())
-    }
-    if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`)
-    if (at !== undefined) return 0
-    complain(`"${expression}" fires ${lines.length === 0 ? 'never' : 'no more'} after that`)
-    return lines.length === 0 ? NEVER : 0
-  } catch (error) {
-    if (!(error instanceof OffstageError)) throw error
-    complain(error.message)
-    return USAGE
+type Act = (middleMan: MiddleMan, name: string) => Promise<number>
+
+function named(command: string, description: string, act: Act): Command {
+  return serverCommand(command)
+    .description(description)
+    .argument('<name>', 'worker.method, or worker[key].method, as offstage schedule list has it')
+    .action(async (name: string, flags: ServerFlags) => {
+      process.exitCode = await ask(flags, (middleMan) => act(middleMan, name))
+    })
+}
+
+async function list(middleMan: MiddleMan, json: boolean): Promise<number> {
+  const schedules = await middleMan.schedules.list()
+  const several = new Set(schedules.map(({ server }) => server)).size > 1
+  if (json) say(JSON.stringify(schedules.map(scheduleJson), null, 2))
+  else if (schedules.length === 0) say('there are no schedules')
+  else say(schedules.map((schedule: ScheduleInfo) => scheduleText(schedule, several)).join('\n\n'))
+  return 0
+}
+
+async function run(middleMan: MiddleMan, name: string): Promise<number> {
+  const fired = await middleMan.schedules.run(name)
+  if (fired === 'leftOut') {
+    complain(`${name} still runs, and its overlap is skip: nothing was started`)
+    return LEFT_OUT
   }
+  say(fired === 'started' ? `${name} has been started` : `${name} waits for its turn`)
+  return 0
 }
 
-function count(text: string): number {
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= 1 && number <= MOST) return number
-  throw new InvalidArgumentError(`It has to be a whole number from 1 to ${MOST}.`)
+async function pause(middleMan: MiddleMan, name: string): Promise<number> {
+  await middleMan.schedules.pause(name)
+  say(`${name} is paused`)
+  return 0
 }
 
-function moment(text: string): number {
-  const at = /T.*(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(at)) return at
-  throw new InvalidArgumentError('It has to be an ISO time with its zone, such as 2030-01-31T08:00Z.')
+async function resume(middleMan: MiddleMan, name: string): Promise<number> {
+  await middleMan.schedules.resume(name)
+  say(`${name} goes on`)
+  return 0
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
 }

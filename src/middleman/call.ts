@@ -184,6 +184,10 @@ const REPEATABLE: Record<number, boolean> = {
   [Verb.DELETE]: false,
   [Verb.WORKER_INFO]: true,
   [Verb.ALL_WORKER_INFO]: true,
+  [Verb.SCHEDULES]: true,
+  [Verb.PAUSE_SCHEDULE]: true,
+  [Verb.RESUME_SCHEDULE]: true,
+  [Verb.RUN_SCHEDULE]: false,
 }
 
 /** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */
@@ -193,6 +197,7 @@ export const HARMLESS = new Set<number>([
   Verb.WORKER_INFO,
   Verb.ALL_WORKER_INFO,
   Verb.LIST_JOBS,
+  Verb.SCHEDULES,
 ])
 
 const VERB_TITLES: Record<number, string> = {
@@ -207,4 +212,8 @@ const VERB_TITLES: Record<number, string> = {
   [Verb.RESUME]: 'resumeQueue',
   [Verb.LIST_JOBS]: 'jobs',
   [Verb.RESCHEDULE]: 'reschedule',
+  [Verb.SCHEDULES]: 'schedules.list',
+  [Verb.PAUSE_SCHEDULE]: 'schedules.pause',
+  [Verb.RESUME_SCHEDULE]: 'schedules.resume',
+  [Verb.RUN_SCHEDULE]: 'schedules.run',
 }

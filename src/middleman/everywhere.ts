@@ -69,9 +69,11 @@ export function valuesOf(outcomes: readonly Outcome[], title: string): unknown[]
   throw partialFailure(outcomes, failed, title)
 }
 
-/** Without the servers that do not have the worker or its instance, unless that is all of them. */
+const NOT_THERE = new Set(['NO_WORKER', 'NO_SCHEDULE'])
+
+/** Without the servers that do not have the worker, its instance or the schedule, unless that is all of them. */
 export function whereItIs(outcomes: readonly Outcome[]): readonly Outcome[] {
-  const there = outcomes.filter(({ error }) => error?.code !== 'NO_WORKER')
+  const there = outcomes.filter(({ error }) => error === undefined || !NOT_THERE.has(error.code))
   return there.length > 0 ? there : outcomes
 }
 

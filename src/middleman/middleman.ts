@@ -21,6 +21,7 @@ import { LazyConnection } from './lazy.js'
 import { asBag, readCommonOptions, readRequestOptions, readServerOptions, text, timeoutOf } from './options.js'
 import { workerProxy } from './proxy.js'
 import { Route } from './route.js'
+import { schedulesOf } from './schedules.js'
 import type {
   AnyWorker,
   BulkJob,
@@ -29,6 +30,7 @@ import type {
   JobsOptions,
   NewWorkerOptions,
   RequestOptions,
+  SchedulesApi,
   WorkerInfo,
   WorkerProxy,
 } from './types.js'
@@ -52,6 +54,8 @@ export interface MiddleMan {
   jobs(options?: JobsOptions): Promise<JobInfo[]>
   /** Adds many jobs to the durable queue, at a fraction of the cost of as many `enq…` calls; answers in order. */
   enqueueMany(jobs: readonly BulkJob[], options?: RequestOptions): Promise<Enqueued[]>
+  /** What is called at certain times (docs/SCHEDULES.md): seen, run now, paused and resumed, by its name. */
+  readonly schedules: SchedulesApi
   /**
    * The same client for calls that have something in common: they end when `signal` fires, besides their own, and have
    * `timeout` unless they say otherwise.
@@ -118,6 +122,7 @@ export function client(route: Route, end: (timeout: number) => Promise<void>): M
     allWorkerInfo: (options) => allWorkerInfo(route, options),
     jobs: (options) => jobs(route, options),
     enqueueMany: (jobs, options) => enqueueMany(route, jobs, options),
+    schedules: schedulesOf(route),
     with: (options) => {
       const { signal, timeout } = readRequestOptions(options, 'middleMan.with')
       return client(route.with(signal, timeout), end)

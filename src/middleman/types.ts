@@ -47,6 +47,59 @@ export interface WorkerInfo {
   failure?: string
   /** Milliseconds since then. */
   sinceFailure?: number
+  /** Those that call its methods, if there are any. */
+  schedules?: Omit<ScheduleInfo, 'server'>[]
+}
+
+/** A run of a schedule. */
+export interface ScheduleRun {
+  /** The time that it is for, in milliseconds since 1970. */
+  at: number
+  /** Milliseconds from then until its worker was given it. */
+  late: number
+  /** Milliseconds from then until its end; not there while it runs. */
+  duration?: number
+  /** Why it failed. */
+  failure?: string
+}
+
+/** All times are in milliseconds since 1970. */
+export interface ScheduleInfo {
+  /** Address of the server that has it. */
+  server: string
+  /** `worker.method`, or `worker[key].method` for an instance with a key. */
+  name: string
+  worker: string
+  workerKey: string
+  method: string
+  /** As it is written: the cron line, or start, interval and end. */
+  when: string
+  /** IANA name of the zone that this is meant in. */
+  timezone: string
+  /** Each firing is a queued job. */
+  persistent: boolean
+  paused: boolean
+  /** Runs that are under way. */
+  running: number
+  /** Its next times, at most five; of one that is paused, as if it were not. */
+  next: number[]
+  /** The run that began last, since the start of the server. */
+  last?: ScheduleRun
+}
+
+/** The schedules of all servers, or of the one that `host` names; those that do not have it do not count. */
+export interface SchedulesApi {
+  list(options?: ServerOptions): Promise<ScheduleInfo[]>
+  /**
+   * Runs its method now, or queues a job for it: on each server that has the schedule, as when its time has come. Resolves
+   * once it has been sent to its worker (`'started'`), or waits for the run before or in the queue (`'queued'`); with
+   * `overlap: skip` it is `'leftOut'` while that runs. Of several servers, it is the answer of the first.
+   */
+  run(name: string, options?: ServerOptions): Promise<'started' | 'queued' | 'leftOut'>
+  /** Nothing fires until `resume`, also after a restart. What runs goes on; a queued firing whose time has not come goes. */
+  pause(name: string, options?: ServerOptions): Promise<void>
+  /** Goes on with the next time: what came meanwhile is left out. */
+  resume(name: string, options?: ServerOptions): Promise<void>
 }
 
 /** What every request takes. */

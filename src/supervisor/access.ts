@@ -43,7 +43,18 @@ interface Rule {
 export type Guard = (e: Envelope) => void
 
 /** The other verbs are about a worker or an instance. What their envelope says of a method means nothing, also to a rule. */
-const ABOUT_METHODS: ReadonlySet<number> = new Set([Verb.CALL, Verb.ASYNC, Verb.ENQUEUE, Verb.DEQUEUE])
+const ABOUT_METHODS: ReadonlySet<number> = new Set([
+  Verb.CALL,
+  Verb.ASYNC,
+  Verb.ENQUEUE,
+  Verb.DEQUEUE,
+  Verb.PAUSE_SCHEDULE,
+  Verb.RESUME_SCHEDULE,
+  Verb.RUN_SCHEDULE,
+])
+
+/** And these about everything. */
+const ABOUT_ALL: ReadonlySet<number> = new Set([Verb.ALL_WORKER_INFO, Verb.SCHEDULES])
 
 const VERB_NAMES = new Map(Object.entries(Verb).map(([name, number]) => [number as number, name.toLowerCase()]))
 
@@ -61,7 +72,7 @@ export function guardOf(identity: string, rules: AccessRules | undefined): Guard
   return (e) => {
     if (e.verb === Verb.ENQUEUE_MANY) return // each of its jobs is looked at
     const verb = VERB_NAMES.get(e.verb) ?? ''
-    const worker = e.verb === Verb.ALL_WORKER_INFO ? '' : e.worker
+    const worker = ABOUT_ALL.has(e.verb) ? '' : e.worker
     const method = ABOUT_METHODS.has(e.verb) ? e.method : ''
     let allowed = false
     for (const rule of own) {

@@ -44,6 +44,12 @@ export interface DispatcherOptions {
   readonly now?: () => number
 }
 
+/** Hears of each start of a job, and of what came of it; `failure.executed` is `no` when it had not started after all. */
+export interface JobWatch {
+  began(job: ClaimedJob): void
+  ended(job: ClaimedJob, failure: OffstageError | undefined): void
+}
+
 interface ActiveJob extends Attempt {
   readonly job: ClaimedJob
   /** `finish()` or `release()` was called in the method: what it returns or throws changes nothing more. */
@@ -77,6 +83,7 @@ export class Dispatcher implements ReplySink {
   #finished: ActiveJob[] = []
   /** Claims and outcomes that are on their way to the store or wait for it. */
   #storing = 0
+  #watch: JobWatch | undefined
   #lastTag = 0
   #timer: NodeJS.Timeout | undefined
   #wakeAt = Number.POSITIVE_INFINITY
@@ -97,6 +104,10 @@ export class Dispatcher implements ReplySink {
     this.#store.on('due', (queue) => this.wake(queue))
     for (const queue of this.#store.dueQueues()) this.wake(queue)
     this.sweep()
+  }
+
+  watch(watch: JobWatch): void {
+    this.#watch = watch
   }
 
   /** Makes jobs claimable whose time has come, and sets the timer for the next. */
@@ -135,7 +146,9 @@ export class Dispatcher implements ReplySink {
 
   result(tag: number, bytes: Buffer, start: number, end: number): void {
     const active = this.#take(tag)
-    if (active === undefined || active.settled) return
+    if (active === undefined) return
+    this.#watch?.ended(active.job, undefined)
+    if (active.settled) return
     const nothing = end === start + 1 && bytes[start] === UNDEFINED
     if (!nothing) active.value = ownBytes(bytes, start, end)
     if (this.#finished.length === 0) setImmediate(() => this.#flush())
@@ -145,7 +158,10 @@ export class Dispatcher implements ReplySink {
 
   failed(tag: number, bytes: Buffer, start: number, end: number): void {
     const active = this.#take(tag)
-    if (active !== undefined) this.#fail(active, decodeFailure(bytes.subarray(start, end)))
+    if (active === undefined) return
+    const error = decodeFailure(bytes.subarray(start, end))
+    this.#watch?.ended(active.job, error)
+    this.#fail(active, error)
   }
 
   settle(tag: number, how: 'finish' | 'release', done: (current: boolean) => void): void {
@@ -202,11 +218,14 @@ export class Dispatcher implements ReplySink {
       return
     }
     this.#active.set(tag, active)
+    this.#watch?.began(job)
     try {
       actor.send(turnOf(job), job.method, -1, this, tag)
     } catch (error) {
       this.#active.delete(tag)
-      this.#fail(active, asOffstageError(error))
+      const refused = asOffstageError(error)
+      this.#watch?.ended(job, refused)
+      this.#fail(active, refused)
     }
   }
 

@@ -1,20 +1,27 @@
 /**
- * The schedules of a supervisor: rings at their times, and calls their methods or queues their jobs. What was missed
- * while it was down or asleep runs once, where a schedule asks for that.
+ * The schedules of a supervisor: rings at their times, and calls their methods or queues their jobs. Those of the
+ * configuration are there as long as it runs; those of an instance, as long as that.
  */
 import { join } from 'node:path'
-import { ConfigurationError } from '../errors.js'
+import { ConfigurationError, RemoteWorkerError } from '../errors.js'
 import type { JobStore } from '../persistence/store.js'
+import type { JobWatch } from './dispatcher.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
-import { argumentOf } from './schedule/body.js'
+import type { ActiveSchedule, Fired } from './schedule/active.js'
+import { CallSchedule } from './schedule/call-schedule.js'
 import { ScheduledCalls } from './schedule/calls.js'
-import { type Firings, openFirings } from './schedule/firings.js'
+import { changeFiring, type Firings, openFirings } from './schedule/firings.js'
+import { JobRuns } from './schedule/job-runs.js'
+import { JobSchedule } from './schedule/job-schedule.js'
 import { ScheduledJobs } from './schedule/jobs.js'
-import type { Planned, Schedule } from './schedule/plan.js'
+import { nameOf, type Planned, type Target } from './schedule/plan.js'
+import type { Run } from './schedule/run.js'
 import { ScheduleTimer } from './schedule/timer.js'
 
 const FILE = 'schedules.json'
+/** How many of its next times are told of a schedule. */
+const NEXT_TIMES = 5
 
 export interface SchedulesOptions {
   readonly schedules: readonly Planned[]
@@ -29,6 +36,27 @@ export interface SchedulesOptions {
   readonly onScheduled: (runAt: number) => void
 }
 
+export interface ScheduleInfo extends Target {
+  readonly name: string
+  /** As it is written. */
+  readonly when: string
+  readonly timezone: string
+  readonly persistent: boolean
+  readonly paused: boolean
+  /** Runs that are under way. */
+  readonly running: number
+  /** Milliseconds since 1970; of one that is paused, as if it were not. */
+  readonly next: readonly number[]
+  readonly last?: Run
+}
+
+interface Entry {
+  readonly active: ActiveSchedule
+  paused: boolean
+  /** Ends its ringing. */
+  silence: () => void
+}
+
 export class Schedules {
   readonly #registry: Registry
   readonly #log: Logger
@@ -36,8 +64,9 @@ export class Schedules {
   readonly #firings: Firings
   readonly #calls: ScheduledCalls
   readonly #jobs: ScheduledJobs | undefined
-  readonly #schedules: readonly Planned[]
-  readonly #delayed = new Set<NodeJS.Timeout>()
+  readonly #jobRuns: JobRuns
+  readonly #configured: readonly Planned[]
+  readonly #entries = new Map<string, Entry>()
 
   /** Throws a `ConfigurationError` for a schedule whose worker or method does not exist. */
   constructor({ schedules, registry, log, folder, store, attempts, onScheduled }: SchedulesOptions) {
@@ -49,35 +78,80 @@ export class Schedules {
     })
     this.#firings = openFirings(join(folder, FILE))
     this.#calls = new ScheduledCalls(registry, log)
+    this.#jobRuns = new JobRuns(log)
     const random = Math.random
     const firings = this.#firings
     this.#jobs =
       store === undefined ? undefined : new ScheduledJobs({ store, firings, log, attemptsOf, onScheduled, random })
     for (const schedule of schedules) this.#check(schedule)
-    this.#schedules = schedules
+    this.#configured = schedules
+  }
+
+  /** What has to hear of jobs, so that it knows what became of those that it has queued. */
+  get watch(): JobWatch {
+    return this.#jobRuns
   }
 
   /** Resolves when the next firing of each persistent schedule is queued. */
   async start(): Promise<void> {
-    const names = new Set(this.#schedules.filter(({ persistent }) => persistent).map(({ name }) => name))
-    const gone = this.#firings.keys.filter((name) => !names.has(name))
-    await Promise.all(gone.map((name) => this.#jobs?.forget(name)))
-    await Promise.all(this.#schedules.map((schedule) => this.#add(schedule)))
+    await Promise.all(this.#firings.keys.map((name) => this.#tidy(name)))
+    await Promise.all(this.#configured.map((schedule) => this.#add(schedule)))
     this.#timer.start()
   }
 
   stop(): void {
     this.#timer.stop()
     this.#calls.stop()
-    this.#jobs?.stop()
-    for (const timer of this.#delayed) clearTimeout(timer)
+    for (const { active } of this.#entries.values()) active.stop()
+  }
+
+  /** All, or those of an instance. */
+  list(of?: Omit<Target, 'method'>): ScheduleInfo[] {
+    const entries = [...this.#entries.values()]
+    const wanted = ({ active: { schedule } }: Entry) =>
+      of === undefined || (schedule.worker === of.worker && schedule.workerKey === of.workerKey)
+    return entries.filter(wanted).map((entry) => this.#info(entry))
+  }
+
+  /** Calls its method now, or queues a job for it. */
+  async run(target: Target): Promise<Fired> {
+    return this.#entry(target).active.run()
+  }
+
+  /** Resolves when a restart will not forget it. */
+  async pause(target: Target): Promise<void> {
+    const entry = this.#entry(target)
+    const { active } = entry
+    entry.paused = true
+    entry.silence()
+    await changeFiring(this.#firings, active.schedule.name, { paused: true })
+    await active.pause()
+  }
+
+  async resume(target: Target): Promise<void> {
+    const entry = this.#entry(target)
+    const { active } = entry
+    if (!entry.paused) return
+    entry.paused = false
+    await changeFiring(this.#firings, active.schedule.name, { paused: undefined })
+    // Another one may have paused it meanwhile.
+    if (entry.paused) return
+    await active.resume()
+    if (!entry.paused) entry.silence = this.#ring(active)
+  }
+
+  /** What the file has of a schedule that is not configured any more, or has no jobs any more. */
+  async #tidy(name: string): Promise<void> {
+    const schedule = this.#configured.find((one) => one.name === name)
+    const paused = this.#firings.get(name)?.paused === true
+    if (schedule === undefined && paused) await changeFiring(this.#firings, name, { paused: undefined })
+    if (schedule?.persistent !== true) await this.#jobs?.forget(name)
   }
 
   #check(schedule: Planned): void {
     const { worker, method, name, persistent } = schedule
     try {
       this.#registry.checkMethod(worker, method)
-      argumentOf(schedule)
     } catch (cause) {
       throw new ConfigurationError(`schedules: ${name}: ${(cause as Error).message}`, { cause })
     }
@@ -95,50 +169,53 @@ export class Schedules {
   }
 
   async #add(planned: Planned): Promise<void> {
-    const times = planned.timesFrom(Date.now())
-    const schedule: Schedule = { ...planned, times }
-    const { persistent, missed } = schedule
-    const jobs = this.#jobs!
-    if (persistent) {
-      await jobs.resume(schedule)
-      const plan = () => void jobs.plan(schedule, Date.now())
-      this.#timer.add({ times, ring: plan, missed: plan })
-      return
+    const { name } = planned
+    const active = this.#activate(planned)
+    const paused = this.#firings.get(name)?.paused === true
+    const entry: Entry = { active, paused, silence: () => undefined }
+    this.#entries.set(name, entry)
+    if (paused) {
+      this.#log.warn(`${name} is paused: offstage schedule resume lets it go on`)
+      // A kill may have come between the two steps of pausing it.
+      await active.pause()
+    } else {
+      entry.silence = this.#ring(active)
+      await active.begin()
     }
-    const ring = (at: number) => this.#ring(schedule, at)
-    if (missed === 'skip') {
-      this.#timer.add({ times, ring })
-      return
-    }
-    const now = Date.now()
-    const last = this.#firings.get(schedule.name)?.at
-    const due = last === undefined ? undefined : times(last)
-    const late = (at: number) => {
-      const { worker, method, name } = schedule
-      this.#log.warn({ worker, method }, `${name} has missed its time, ${new Date(at).toISOString()}: it runs once now`)
-      this.#ring(schedule, Date.now())
-    }
-    this.#timer.add({ times, ring, missed: late })
-    if (due !== undefined && due <= now) late(due)
-    else if (last === undefined) this.#fired(schedule, now)
   }
 
-  #ring(schedule: Schedule, at: number): void {
-    if (schedule.missed === 'once') this.#fired(schedule, at)
-    if (schedule.jitter === 0) {
-      this.#calls.fire(schedule)
-      return
-    }
-    const timer = setTimeout(() => {
-      this.#delayed.delete(timer)
-      this.#calls.fire(schedule)
-    }, Math.random() * schedule.jitter)
-    this.#delayed.add(timer)
+  #activate(planned: Planned): ActiveSchedule {
+    const schedule = { ...planned, times: planned.timesFrom(Date.now()) }
+    if (schedule.persistent) return new JobSchedule(schedule, this.#jobs!, this.#jobRuns)
+    const [calls, firings, log] = [this.#calls, this.#firings, this.#log]
+    return new CallSchedule(schedule, { calls, firings, log, random: Math.random })
   }
 
-  #fired({ name }: Schedule, at: number): void {
-    this.#firings.set(name, { at }).catch((error: unknown) => {
-      this.#log.error({ err: error }, `it could not be kept that ${name} has fired: a restart may run it again`)
-    })
+  /** Returns what ends it. */
+  #ring(active: ActiveSchedule): () => void {
+    const { times } = active.schedule
+    return this.#timer.add({ times, ring: (at) => active.ring(at), missed: (at) => active.missed(at) })
+  }
+
+  #entry(target: Target): Entry {
+    const name = nameOf(target)
+    const entry = this.#entries.get(name)
+    if (entry !== undefined) return entry
+    throw new RemoteWorkerError('NO_SCHEDULE', `this server has no schedule ${name}; offstage schedule list has all`)
+  }
+
+  #info({ active, paused }: Entry): ScheduleInfo {
+    const { name, worker, workerKey, method, when, timezone, persistent, times } = active.schedule
+    const { running, last } = active.runs
+    const planned = persistent && !paused ? this.#firings.get(name)?.at : undefined
+    const next: number[] = []
+    let at: number | undefined = Math.max(Date.now(), (planned ?? 0) - 1)
+    while (next.length < NEXT_TIMES) {
+      at = times(at)
+      if (at === undefined) break
+      next.push(at)
+    }
+    const facts = { name, worker, workerKey, method, when, timezone, persistent, paused, running, next }
+    return last === undefined ? facts : { ...facts, last }
   }
 }

@@ -18,6 +18,7 @@ import { encodeJobList, jobFilter } from './job-list.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
 import type { Results } from './results.js'
+import type { Schedules } from './schedules.js'
 import { Unanswered } from './unanswered.js'
 
 const NULL = Uint8Array.of(0xf6)
@@ -31,6 +32,7 @@ export interface ServiceOptions {
   readonly results: Pick<Results, 'get' | 'reset'>
   /** As `store`. */
   readonly limits: JobLimits | undefined
+  readonly schedules: Schedules
   readonly attempts: number
   readonly log: Logger
   /** A job that is not due yet was stored. */
@@ -127,6 +129,18 @@ export class Service {
         checkTime(e.runAt)
         this.#reschedule(caller, corr, e)
         break
+      case Verb.SCHEDULES:
+        caller.answer(corr, encodeValue(this.#options.schedules.list()))
+        break
+      case Verb.PAUSE_SCHEDULE:
+        reply(caller, corr, this.#options.schedules.pause(e), () => TRUE)
+        break
+      case Verb.RESUME_SCHEDULE:
+        reply(caller, corr, this.#options.schedules.resume(e), () => TRUE)
+        break
+      case Verb.RUN_SCHEDULE:
+        reply(caller, corr, this.#options.schedules.run(e), (fired) => encodeValue(fired))
+        break
       default:
         throw new ProtocolError(`verb ${e.verb} is unknown to this server`)
     }
@@ -163,11 +177,13 @@ export class Service {
     reply(caller, corr, this.#enqueues().many(jobs), encodeEnqueuedMany)
   }
 
-  /** With what waits in its queue, where there is one. */
+  /** With what calls it at certain times, and what waits in its queue, where there is that. */
   #info(info: WorkerInfo): object {
-    const { store, limits } = this.#options
-    if (store === undefined || limits === undefined) return info
-    return { ...info, jobs: store.counts(info), paused: limits.paused(info) }
+    const { store, limits, schedules } = this.#options
+    const called = schedules.list(info)
+    const facts = called.length === 0 ? info : { ...info, schedules: called }
+    if (store === undefined || limits === undefined) return facts
+    return { ...facts, jobs: store.counts(info), paused: limits.paused(info) }
   }
 
   #listJobs(caller: Caller, corr: number, e: Envelope, argument: Uint8Array): void {

@@ -269,11 +269,13 @@ async function build(
     attempts,
     onScheduled,
   })
+  dispatcher?.watch(schedules.watch)
   const service = new Service({
     registry,
     store,
     results,
     limits,
+    schedules,
     attempts,
     log,
     onScheduled,

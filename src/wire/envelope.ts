@@ -27,9 +27,13 @@ export const Verb = {
   RESUME: 12,
   LIST_JOBS: 13,
   RESCHEDULE: 14,
+  SCHEDULES: 15,
+  PAUSE_SCHEDULE: 16,
+  RESUME_SCHEDULE: 17,
+  RUN_SCHEDULE: 18,
 } as const
 
-const LAST_VERB = 14
+const LAST_VERB = 18
 
 export const REQUEST_ID_BYTES = 16
 

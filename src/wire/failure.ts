@@ -86,6 +86,7 @@ function revive(code: string, message: string, facts: errors.ErrorFacts): errors
     case 'RESULT_TOO_LARGE':
     case 'CREATE_FAILED':
     case 'BAD_ARGUMENT':
+    case 'NO_SCHEDULE':
       return new errors.RemoteWorkerError(code, message, facts)
     case 'NO_JOB_KEY':
       return new errors.NoJobKey(message, facts)

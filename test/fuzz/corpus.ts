@@ -31,6 +31,9 @@ const CALLS: readonly (readonly [verb: number, fields: Partial<Envelope>, arg?: 
   [Verb.DEQUEUE, { method: 'echo', jobKey: 'job' }],
   [Verb.ASK_RESULT, { jobKey: 'k' }],
   [Verb.WORKER_INFO, {}],
+  [Verb.SCHEDULES, {}],
+  [Verb.PAUSE_SCHEDULE, { method: 'echo' }],
+  [Verb.RUN_SCHEDULE, { method: 'echo' }],
 ]
 
 const job = body(Verb.ENQUEUE, { worker: 'echo_worker', method: 'echo', jobKey: 'many' }, encodeValue(1))

@@ -12,7 +12,7 @@ function write(e: Envelope): Buffer {
 const text = fc.oneof(fc.string(), fc.string({ unit: 'binary', maxLength: 100 })).filter((s) => s.isWellFormed())
 const whole = fc.oneof(fc.nat(30), fc.nat(300), fc.nat(), fc.maxSafeNat())
 const envelopes: fc.Arbitrary<Envelope> = fc.record({
-  verb: fc.integer({ min: 0, max: 10 }),
+  verb: fc.integer({ min: 0, max: 18 }),
   worker: text,
   workerKey: text,
   method: text,

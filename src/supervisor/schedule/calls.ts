@@ -8,8 +8,10 @@ import { decodeFailure } from '../../wire/failure.js'
 import { asOffstageError } from '../enqueuer.js'
 import type { Logger } from '../log.js'
 import type { Registry } from '../registry.js'
+import type { Fired } from './active.js'
 import { callOf } from './body.js'
 import type { Schedule } from './plan.js'
+import { beginRun, type Run, type Runs } from './run.js'
 
 type Instances = Pick<Registry, 'reloads' | 'startFresh' | 'find' | 'remove'> & {
   instance(worker: string, workerKey: string): Pick<Actor, 'send'>
@@ -17,34 +19,56 @@ type Instances = Pick<Registry, 'reloads' | 'startFresh' | 'find' | 'remove'> & 
 
 interface Line {
   running: number
-  /** Firings that wait for it. */
-  waiting: number
+  last: Run | undefined
+  /** The times of firings that wait for it. */
+  readonly waiting: number[]
 }
 
 interface ScheduledCall {
   readonly schedule: Schedule
   readonly workerKey: string
+  readonly run: Run
+  /** By the monotonic clock. */
+  readonly since: number
 }
 
 export class ScheduledCalls implements ReplySink {
   readonly #registry: Instances
-  readonly #log: Pick<Logger, 'warn' | 'error'>
+  readonly #log: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly #lines = new Map<Schedule, Line>()
   readonly #calls = new Map<number, ScheduledCall>()
   #lastTag = 0
   #stopped = false
 
-  constructor(registry: Instances, log: Pick<Logger, 'warn' | 'error'>) {
+  constructor(registry: Instances, log: Pick<Logger, 'info' | 'warn' | 'error'>) {
     this.#registry = registry
     this.#log = log
   }
 
-  fire(schedule: Schedule): void {
-    const line = this.#lines.get(schedule) ?? { running: 0, waiting: 0 }
+  /** `at` is the time that it is for. */
+  fire(schedule: Schedule, at: number): Fired {
+    const line = this.#lines.get(schedule) ?? { running: 0, last: undefined, waiting: [] }
     this.#lines.set(schedule, line)
-    if (line.running === 0 || schedule.overlap === 'parallel') void this.#start(schedule, line)
-    else if (schedule.overlap === 'queue') line.waiting++
-    else this.#log.warn(fieldsOf(schedule), 'a scheduled call is left out: the one before it still runs')
+    if (line.running === 0 || schedule.overlap === 'parallel') {
+      void this.#start(schedule, line, at)
+      return 'started'
+    }
+    if (schedule.overlap === 'queue') {
+      line.waiting.push(at)
+      return 'queued'
+    }
+    this.#log.warn(fieldsOf(schedule), 'a scheduled call is left out: the one before it still runs')
+    return 'leftOut'
+  }
+
+  runs(schedule: Schedule): Runs {
+    const { running, last } = this.#lines.get(schedule) ?? { running: 0, last: undefined }
+    return { running, last }
+  }
+
+  /** What runs goes on. */
+  dropWaiting(schedule: Schedule): void {
+    this.#lines.get(schedule)?.waiting.splice(0)
   }
 
   /** What waits is left. */
@@ -68,8 +92,10 @@ export class ScheduledCalls implements ReplySink {
   /** The method goes on for now, and so does what its overlap means. */
   overdue(tag: number, bytes: Buffer, start: number, end: number): void {
     const error = decodeFailure(bytes.subarray(start, end))
-    const { schedule } = this.#calls.get(tag)!
-    this.#log.error({ ...fieldsOf(schedule), code: error.code }, `a scheduled call failed: ${error.message}`)
+    const { schedule, run, since } = this.#calls.get(tag)!
+    run.failure = error.message
+    run.duration = Math.round(performance.now() - since)
+    this.#log.error({ ...fieldsOf(schedule), code: error.code, ...run }, `a scheduled call failed: ${error.message}`)
   }
 
   stopped(tag: number): void {
@@ -80,21 +106,24 @@ export class ScheduledCalls implements ReplySink {
     done(false) // a scheduled call is not a queued job
   }
 
-  async #start(schedule: Schedule, line: Line): Promise<void> {
+  async #start(schedule: Schedule, line: Line, at: number): Promise<void> {
     const { worker, method, timeout } = schedule
     const tag = ++this.#lastTag
     line.running++
+    const since = performance.now()
     let { workerKey } = schedule
     try {
       if (this.#registry.reloads(worker)) {
         workerKey = `${method} by schedule ${tag}`
         await this.#registry.startFresh(worker, workerKey)
       }
-      this.#calls.set(tag, { schedule, workerKey })
+      line.last = beginRun(at)
+      this.#calls.set(tag, { schedule, workerKey, run: line.last, since: performance.now() })
       this.#registry.instance(worker, workerKey).send(callOf(schedule, workerKey), method, timeout, this, tag)
     } catch (cause) {
-      this.#calls.set(tag, { schedule, workerKey })
       const error = asOffstageError(cause)
+      line.last = { ...beginRun(at), failure: error.message }
+      this.#calls.set(tag, { schedule, workerKey, run: line.last, since })
       if (!this.#stopped) {
         const fields = { ...fieldsOf(schedule), code: error.code }
         this.#log.error(fields, `a scheduled call was not taken: ${error.message}`)
@@ -104,8 +133,11 @@ export class ScheduledCalls implements ReplySink {
   }
 
   #ended(tag: number): void {
-    const { schedule, workerKey } = this.#calls.get(tag)!
+    const { schedule, workerKey, run, since } = this.#calls.get(tag)!
     this.#calls.delete(tag)
+    run.duration ??= Math.round(performance.now() - since)
+    if (run.failure === undefined)
+      this.#log.info({ ...fieldsOf(schedule), ...run }, `a run of ${schedule.name} has ended`)
     if (workerKey === schedule.workerKey) this.#next(schedule)
     else void this.#end(schedule, workerKey)
   }
@@ -125,9 +157,8 @@ export class ScheduledCalls implements ReplySink {
     const line = this.#lines.get(schedule)
     if (line === undefined) return
     line.running--
-    if (line.waiting === 0 || this.#stopped) return
-    line.waiting--
-    void this.#start(schedule, line)
+    const at = line.waiting.shift()
+    if (at !== undefined && !this.#stopped) void this.#start(schedule, line, at)
   }
 }
 

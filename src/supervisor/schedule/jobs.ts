@@ -5,8 +5,8 @@
 import type { JobStore } from '../../persistence/store.js'
 import { Enqueuer } from '../enqueuer.js'
 import type { Logger } from '../log.js'
-import { argumentOf } from './body.js'
-import type { Firings } from './firings.js'
+import { changeFiring, type Firings } from './firings.js'
+import { keyOf } from './job-key.js'
 import type { Schedule, Target } from './plan.js'
 
 /** Milliseconds until the store is asked again that did not take a job. */
@@ -26,6 +26,8 @@ export class ScheduledJobs {
   readonly #options: ScheduledJobsOptions
   readonly #enqueuer: Enqueuer
   readonly #again = new Set<NodeJS.Timeout>()
+  /** Names of schedules that are paused, or are no more. */
+  readonly #off = new Set<string>()
   #stopped = false
 
   constructor(options: ScheduledJobsOptions) {
@@ -59,13 +61,36 @@ export class ScheduledJobs {
     return this.#enqueue(schedule, planned !== undefined && at !== undefined && at <= planned ? undefined : at)
   }
 
-  /** Takes back the firing that waits of a schedule that is no more. */
+  /** Queues a firing besides those of its times. */
+  async add(schedule: Schedule, at: number): Promise<void> {
+    await this.#store(schedule, at, at)
+  }
+
+  /** Plans nothing more, and takes back the firing that waits for its time. */
+  async takeBack(schedule: Schedule): Promise<void> {
+    const { name } = schedule
+    const { firings, store } = this.#options
+    this.#off.add(name)
+    const planned = firings.get(name)
+    if (planned?.at === undefined || planned.at <= Date.now()) return
+    await store.remove(schedule, keyOf(schedule, planned.at))
+    // Times still only grow, but this one may be planned again.
+    await changeFiring(firings, name, { at: planned.at - 1, queued: targetOf(schedule) })
+  }
+
+  /** After `takeBack`: may plan again. */
+  allow({ name }: Schedule): void {
+    this.#off.delete(name)
+  }
+
+  /** Takes back the firing that waits of a schedule that is no more, or has no jobs any more. */
   async forget(name: string): Promise<void> {
     const { firings, store } = this.#options
     const firing = firings.get(name)
     if (firing?.queued === undefined) return
-    if (firing.at > Date.now()) await store.remove(firing.queued, keyOf(firing.queued, firing.at))
-    await firings.set(name, undefined)
+    const { at, queued } = firing
+    if (at !== undefined && at > Date.now()) await store.remove(queued, keyOf(queued, at))
+    await changeFiring(firings, name, { at: undefined, queued: undefined })
   }
 
   stop(): void {
@@ -74,21 +99,16 @@ export class ScheduledJobs {
   }
 
   async #enqueue(schedule: Schedule, at: number | undefined): Promise<void> {
-    if (at === undefined || this.#stopped) return
-    const { firings, log, attemptsOf, random } = this.#options
-    const { worker, workerKey, method, name } = schedule
-    const runAt = at + Math.floor(random() * schedule.jitter)
-    const jobKey = keyOf(schedule, at)
-    const payload = argumentOf(schedule)
-    const target = { worker, workerKey, method }
+    const { firings, log } = this.#options
+    const { name } = schedule
+    if (at === undefined || this.#stopped || this.#off.has(name)) return
     try {
-      await this.#enqueuer.many([
-        { ...target, jobKey, payload, runAt, priority: 0, maxAttempts: attemptsOf(worker, method), atMostOnce: false },
-      ])
-      await firings.set(name, { at, queued: target })
+      await this.#store(schedule, at, at + Math.floor(this.#options.random() * schedule.jitter))
+      await changeFiring(firings, name, { at, queued: targetOf(schedule) })
     } catch (error) {
       if (this.#stopped) return
-      log.error({ ...target, jobKey, err: error }, 'a scheduled job could not be queued; it is tried again')
+      const fields = { ...targetOf(schedule), jobKey: keyOf(schedule, at) }
+      log.error({ ...fields, err: error }, 'a scheduled job could not be queued; it is tried again')
       const timer = setTimeout(() => {
         this.#again.delete(timer)
         void this.#enqueue(schedule, at)
@@ -96,10 +116,20 @@ export class ScheduledJobs {
       this.#again.add(timer)
     }
   }
+
+  async #store(schedule: Schedule, at: number, runAt: number): Promise<void> {
+    const target = targetOf(schedule)
+    const maxAttempts = this.#options.attemptsOf(target.worker, target.method)
+    // The store owns what it is given.
+    const payload = schedule.argument.slice()
+    await this.#enqueuer.many([
+      { ...target, jobKey: keyOf(schedule, at), payload, runAt, priority: 0, maxAttempts, atMostOnce: false },
+    ])
+  }
 }
 
-function keyOf({ method }: Target, at: number): string {
-  return `${method}@${new Date(at).toISOString()}`
+function targetOf({ worker, workerKey, method }: Target): Target {
+  return { worker, workerKey, method }
 }
 
 function queueOf({ worker, workerKey }: Target): { worker: string; workerKey: string } {

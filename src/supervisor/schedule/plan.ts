@@ -1,6 +1,7 @@
 /** What may be said of one schedule, in the configuration and in `newWorker`, and what it comes to. */
 import { z } from 'zod'
 import { ConfigurationError } from '../../errors.js'
+import { encodeValue } from '../../wire/codec.js'
 import { parseCron } from './cron.js'
 import { parseDuration, parseMoment } from './moment.js'
 import { next } from './next.js'
@@ -11,13 +12,18 @@ const OVERLAPS = ['skip', 'queue', 'parallel'] as const
 const MISSED = ['skip', 'once'] as const
 
 export interface Schedule {
-  /** Names it in the log, and in the file of firings: what it calls. */
+  /** Names it in the log, in the file of firings, and to those who ask: see `nameOf`. */
   readonly name: string
   readonly worker: string
   readonly workerKey: string
   readonly method: string
   readonly times: Times
-  readonly data: unknown
+  /** The same as it is written, for people. */
+  readonly when: string
+  /** IANA name of the zone that it is meant in. */
+  readonly timezone: string
+  /** In CBOR; empty for none. */
+  readonly argument: Uint8Array
   /** What a firing does while the one before still runs. */
   readonly overlap: (typeof OVERLAPS)[number]
   /** What becomes of firings while the supervisor was down or asleep. */
@@ -60,10 +66,14 @@ export interface Target {
   readonly method: string
 }
 
+/** `worker.method`, or `worker[key].method`. */
+export function nameOf({ worker, workerKey, method }: Target): string {
+  return `${worker}${workerKey === '' ? '' : `[${workerKey}]`}.${method}`
+}
+
 /** Throws a `ConfigurationError` that begins with `where`. */
 export function readPlan(target: Target, plan: Plan, where: string): Planned {
-  const { worker, workerKey, method } = target
-  if (method === 'create') {
+  if (target.method === 'create') {
     throw new ConfigurationError(
       `${where}: create runs once when a worker is started and cannot be scheduled; schedule another method`,
     )
@@ -75,16 +85,36 @@ export function readPlan(target: Target, plan: Plan, where: string): Planned {
   // What is wrong with them is said now.
   timesFrom(Date.now())
   return {
-    name: `${worker}${workerKey === '' ? '' : `[${workerKey}]`}.${method}`,
+    name: nameOf(target),
     ...target,
     timesFrom,
-    data: plan.data,
+    when: whenOf(plan),
+    timezone: plan.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    argument: argumentOf(plan, where),
     overlap: plan.overlap ?? 'skip',
     missed: plan.missed ?? 'skip',
     jitter: jitter === undefined || jitter === 0 ? 0 : parseDuration(jitter, 1_000, `${where}.jitter`),
     timeout: timeout === undefined ? -1 : Math.ceil(parseDuration(timeout, 1, `${where}.timeout`)),
     persistent,
   }
+}
+
+function argumentOf({ data }: Plan, where: string): Uint8Array {
+  if (data === undefined) return new Uint8Array(0)
+  try {
+    return encodeValue(data, `${where}.data`)
+  } catch (cause) {
+    throw new ConfigurationError((cause as Error).message, { cause })
+  }
+}
+
+/** The cron line, or what there is of start, repeat_interval and end. */
+function whenOf({ trigger_args: trigger, cron, start, end, repeat_interval }: Plan): string {
+  const line = typeof trigger === 'string' ? trigger : cron
+  if (line !== undefined) return line
+  const span = typeof trigger === 'object' ? trigger : { start, repeat_interval, end }
+  const facts = Object.entries(span).filter(([, fact]) => fact !== undefined)
+  return facts.map(([key, fact]) => `${key} ${fact instanceof Date ? fact.toISOString() : fact}`).join(', ')
 }
 
 function checkPersistent({ overlap, missed, timeout }: Plan, where: string): void {

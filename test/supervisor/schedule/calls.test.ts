@@ -23,7 +23,7 @@ function worker() {
     remove: unused,
     instance: () => ({ send }),
   }
-  const calls = new ScheduledCalls(registry, { warn: say, error: say } as never)
+  const calls = new ScheduledCalls(registry, { info: () => undefined, warn: say, error: say } as never)
   return { calls, running, timeouts, said }
 }
 
@@ -36,19 +36,19 @@ function schedule(overlap: Schedule['overlap'], timeout?: number): Schedule {
 t.test('skip leaves a firing out while the one before runs, and says so', async (t) => {
   const { calls, running, said } = worker()
   const every = schedule('skip')
-  calls.fire(every)
-  calls.fire(every)
+  calls.fire(every, 0)
+  calls.fire(every, 0)
   t.equal(running.length, 1)
   t.match(said, [/still runs/])
   calls.result(running[0]!)
-  calls.fire(every)
+  calls.fire(every, 0)
   t.equal(running.length, 2)
 })
 
 t.test('queue runs each firing, one after the other', async (t) => {
   const { calls, running } = worker()
   const every = schedule('queue')
-  for (let i = 0; i < 3; i++) calls.fire(every)
+  for (let i = 0; i < 3; i++) calls.fire(every, 0)
   for (let i = 0; i < 3; i++) {
     t.equal(running.length, i + 1)
     calls.result(running[i]!)
@@ -59,22 +59,22 @@ t.test('queue runs each firing, one after the other', async (t) => {
 t.test('parallel sends each firing at once', async (t) => {
   const { calls, running } = worker()
   const every = schedule('parallel')
-  for (let i = 0; i < 3; i++) calls.fire(every)
+  for (let i = 0; i < 3; i++) calls.fire(every, 0)
   t.equal(running.length, 3)
 })
 
 t.test('two schedules are not in the way of each other', async (t) => {
   const { calls, running } = worker()
-  calls.fire(schedule('skip'))
-  calls.fire(schedule('skip'))
+  calls.fire(schedule('skip'), 0)
+  calls.fire(schedule('skip'), 0)
   t.equal(running.length, 2)
 })
 
 t.test('a call beyond its timeout is reported, and runs until it has ended', async (t) => {
   const { calls, running, timeouts, said } = worker()
   const every = schedule('queue', 50)
-  calls.fire(every)
-  calls.fire(every)
+  calls.fire(every, 0)
+  calls.fire(every, 0)
   t.strictSame(timeouts, [50])
   const failure = Buffer.from(encodeFailure(new DeadlineExceeded('it took too long')))
   calls.overdue(running[0]!, failure, 0, failure.length)
@@ -88,8 +88,8 @@ t.test('what waits is not started any more after the stop, nor when the schedule
   for (const end of ['stop', 'forget'] as const) {
     const { calls, running } = worker()
     const every = schedule('queue')
-    calls.fire(every)
-    calls.fire(every)
+    calls.fire(every, 0)
+    calls.fire(every, 0)
     if (end === 'stop') calls.stop()
     else calls.forget(every)
     calls.result(running[0]!)

@@ -1,48 +1,11 @@
-import { readFileSync, watch, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MiddleMan } from 'offstage/middleman'
-import t, { type Test } from 'tap'
-import { readRecord } from '../../support/record.js'
+import t from 'tap'
 import { Server } from '../../support/server.js'
+import { setup, workers } from './place.js'
 
-const workers = join(import.meta.dirname, 'workers')
 const DAY = 86_400_000
-
-/** A server with these schedules, and what its workers write. */
-function setup(t: Test, schedules: string, firings?: Record<string, { at: number }>) {
-  const folder = t.testdir({ record: '', data: {}, 'offstage.yml': schedules })
-  const record = join(folder, 'record')
-  if (firings !== undefined) writeFileSync(join(folder, 'data/schedules.json'), JSON.stringify(firings))
-  const start = async () => {
-    const server = await Server.start({
-      data: join(folder, 'data'),
-      workers,
-      args: ['--config', join(folder, 'offstage.yml')],
-      env: { RECORD: record, TZ: 'UTC' },
-    })
-    t.teardown(() => server.kill())
-    return server
-  }
-  /** What was written, once that is enough. */
-  const runs = async (enough: (lines: ReturnType<typeof readRecord>) => boolean) => {
-    for await (const lines of changes(record)) if (enough(lines)) return lines
-    throw new Error('it is watched for ever')
-  }
-  return { folder, start, runs }
-}
-
-async function* changes(file: string) {
-  const watcher = watch(file)
-  try {
-    for (;;) {
-      const changed = new Promise((resolve) => watcher.once('change', resolve))
-      yield readRecord(file)
-      await changed
-    }
-  } finally {
-    watcher.close()
-  }
-}
 
 t.test('a start alone runs once; with an interval and an end it runs until then', async (t) => {
   const { start, runs } = setup(

@@ -1,5 +1,5 @@
 /** Writes each call into the file RECORD, a line of JSON. */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync } from 'node:fs'
 import { MetaWorker } from 'offstage'
 
 export default class NotingWorker extends MetaWorker {
@@ -15,6 +15,16 @@ export default class NotingWorker extends MetaWorker {
 
   third(arg: unknown) {
     this._note('third', arg)
+  }
+
+  fails(arg: string) {
+    throw new Error(arg)
+  }
+
+  /** Until the file is there. */
+  async waits(gate: string) {
+    this._note('waits', gate)
+    while (!existsSync(gate)) await new Promise((resolve) => setTimeout(resolve, 5))
   }
 
   _note(method: string, arg: unknown) {

@@ -1,0 +1,26 @@
+/** A schedule at work: what happens at its times, and when somebody asks. */
+import type { Schedule } from './plan.js'
+import type { Runs } from './run.js'
+
+/** What became of a firing: `leftOut` says that the one before still runs, and `overlap: skip` stands. */
+export type Fired = 'started' | 'queued' | 'leftOut'
+
+export interface ActiveSchedule {
+  readonly schedule: Schedule
+  readonly runs: Runs
+  /** Before its first time: sees to what was missed. */
+  begin(): Promise<void>
+  ring(at: number): void
+  /** A jump of the clock forward went over this time. */
+  missed(at: number): void
+  /** Fires now, whatever its times are. */
+  run(): Promise<Fired>
+  /** What has been fired and has not begun is taken back; what runs goes on. */
+  pause(): Promise<void>
+  /** What came meanwhile is not made up for. */
+  resume(): Promise<void>
+  /** The server stops. */
+  stop(): void
+  /** The schedule is no more. */
+  end(): Promise<void>
+}
