@@ -59,7 +59,8 @@ function setUp(t: Test) {
   }
   const registry = { find: () => actor, retryOf: () => undefined }
   const log = { warn() {}, error() {} }
-  const dispatcher = new Dispatcher({ store, registry, log, releaseDelay: 60_000 } as never)
+  const limits = { allowed: (_queue: QueueName, room: number) => room, claimed() {}, stop() {} }
+  const dispatcher = new Dispatcher({ store, registry, limits, log, releaseDelay: 60_000 } as never)
   dispatcher.start()
   t.teardown(() => dispatcher.stop())
   const turns = async (count: number) => {
