@@ -3,6 +3,7 @@ import { ConfigurationError } from '../errors.js'
 import { type Method, methodTable, type RefusedMethod } from './methods.js'
 import { checkPlacement } from './placement.js'
 import { type BackoffFunction, type KnownRetry, knownRetry, policiesOf, type RetryPolicy } from './retry-policy.js'
+import { checkedMethod, type StandardSchema, schemasOf } from './schemas.js'
 import { settingsOf, type WorkerSettings } from './settings.js'
 import { BRAND, MetaWorker, type WorkerClass } from './worker.js'
 
@@ -12,6 +13,8 @@ export interface WorkerDescription extends Omit<WorkerSettings, 'workerName' | '
   retries: Record<string, KnownRetry>
   /** What clients can call, in the order of the class. */
   methods: string[]
+  /** Those of them whose argument has a schema. */
+  schemas: string[]
   /** Names of the class that look callable and are not, and why: for the log. */
   refused: RefusedMethod[]
   autoLoad: boolean
@@ -19,7 +22,9 @@ export interface WorkerDescription extends Omit<WorkerSettings, 'workerName' | '
 
 export interface LoadedClass {
   Class: WorkerClass
+  /** With their schemas in front. */
   methods: Map<string, Method>
+  schemas: ReadonlyMap<string, StandardSchema>
   /** Of the methods that have a function for it. */
   backoffs: ReadonlyMap<string, BackoffFunction>
   description: WorkerDescription
@@ -44,15 +49,20 @@ export function describeWorker(
       )
     }
   }
+  const schemas = schemasOf(Class, methods)
+  // Methods without a schema stay as they are, and cost nothing.
+  for (const [method, schema] of schemas) methods.set(method, checkedMethod(method, schema, methods.get(method)!))
   return {
     Class,
     methods,
+    schemas,
     backoffs: backoffsOf({ methods: [...methods.keys()], retry, retries }),
     description: {
       name,
       retry: knownRetry(retry),
       retries: Object.fromEntries(Object.entries(retries).map(([method, policy]) => [method, knownRetry(policy)])),
       methods: [...methods.keys()],
+      schemas: [...schemas.keys()],
       refused,
       autoLoad: !noAutoLoad && !rest.reloadOnSchedule,
       ...rest,

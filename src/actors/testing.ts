@@ -16,6 +16,7 @@ import type { Log } from './log.js'
 import type { Level } from './messages.js'
 import { besideActor } from './pool/beside.js'
 import type { ReplySink } from './reply.js'
+import type { SchemaInput } from './schemas.js'
 import type { TimerInfo } from './timers.js'
 import { VirtualClock } from './virtual-clock.js'
 import type { MetaWorker, WorkerClass } from './worker.js'
@@ -27,7 +28,9 @@ export type MethodOf<T extends MetaWorker> = {
   string
 
 type Result<T, M extends keyof T> = T[M] extends (...args: never[]) => infer R ? Awaited<R> : never
-type Argument<T, M extends keyof T> = T[M] extends (argument: infer A, ...rest: never[]) => unknown ? A : never
+type Parameter<T, M extends keyof T> = T[M] extends (argument: infer A, ...rest: never[]) => unknown ? A : never
+/** What a caller gives: with a schema, what that takes. */
+type Argument<T, M extends keyof T & string, C> = SchemaInput<C, M, Parameter<T, M>>
 
 export interface TestCall<A> {
   arg?: A
@@ -65,11 +68,11 @@ export interface TestOptions {
 }
 
 /** Makes an instance and calls its `create`. Rejects with what `newWorker` would reject with. */
-export async function testWorker<T extends MetaWorker>(
-  Class: WorkerClass<T>,
+export async function testWorker<T extends MetaWorker, C extends WorkerClass<T>>(
+  Class: C & WorkerClass<T>,
   options: TestOptions = {},
-): Promise<TestRun<T>> {
-  const run = new TestRun(Class, options)
+): Promise<TestRun<T, C>> {
+  const run = new TestRun<T, C>(Class, options)
   await run.begin()
   return run
 }
@@ -77,7 +80,8 @@ export async function testWorker<T extends MetaWorker>(
 /** Milliseconds that `close` waits for what runs. */
 const CLOSE_WITHIN = 1000
 
-export class TestRun<T extends MetaWorker> {
+/** `C` is the type of the class, which knows its schemas. */
+export class TestRun<T extends MetaWorker, C = unknown> {
   /** Lines that the worker wrote with `this.logger`. */
   readonly logs: LoggedLine[] = []
   readonly #actor: Actor
@@ -131,7 +135,7 @@ export class TestRun<T extends MetaWorker> {
   }
 
   /** Calls a method as a client does; rejects as a client's promise does. */
-  call<M extends MethodOf<T>>(method: M, options: TestCall<Argument<T, M>> = {}): Promise<Result<T, M>> {
+  call<M extends MethodOf<T>>(method: M, options: TestCall<Argument<T, M, C>> = {}): Promise<Result<T, M>> {
     return this.#send(method, options, 0, 0).then(({ error, value }) => {
       if (error !== undefined) throw error
       return value as Result<T, M>
@@ -139,7 +143,7 @@ export class TestRun<T extends MetaWorker> {
   }
 
   /** Runs a method as a queued job, once. */
-  async job<M extends MethodOf<T>>(method: M, options: TestJob<Argument<T, M>>): Promise<JobOutcome<Result<T, M>>> {
+  async job<M extends MethodOf<T>>(method: M, options: TestJob<Argument<T, M, C>>): Promise<JobOutcome<Result<T, M>>> {
     const { error, value, settled } = await this.#send(method, options, this.#lastTag + 1, options.attempt ?? 1)
     const state = settled ?? (error === undefined ? 'finished' : 'failed')
     return { state, ...(error === undefined ? { value: value as Result<T, M> } : { error }) }

@@ -18,6 +18,7 @@ import { limitsOf } from './limits.js'
 import { monotonic } from './messages.js'
 import type { Method } from './methods.js'
 import type { BackoffFunction } from './retry-policy.js'
+import { NotCalled } from './schemas.js'
 
 const SLICE_MS = 1
 /** Milliseconds: a year. A longer pause between attempts is taken for a mistake. */
@@ -231,6 +232,7 @@ export class Turns {
     if (call.task !== undefined) this.#output.ended(call, thrown ?? new Error(`${call.method} failed with ${thrown}`))
     else if (call.answered) this.#output.ended(call, undefined)
     else if (!call.called) this.#fail(call, thrown as OffstageError)
+    else if (thrown instanceof NotCalled) this.#fail(call, thrown.error)
     else this.#fail(call, this.#failure(call, thrown))
   }
 

@@ -10,6 +10,7 @@ import type { WorkerLogger } from './logger.js'
 import { monotonic } from './messages.js'
 import type { RateLimit } from './rate-limit.js'
 import type { RetryPolicy } from './retry-policy.js'
+import type { StandardSchema } from './schemas.js'
 import type { TcpHandler, TcpHandlerClass } from './sockets/handler.js'
 import type { TcpServer } from './sockets/sockets.js'
 import type { ThreadPool } from './thread-pool.js'
@@ -86,6 +87,14 @@ export class MetaWorker {
    * its caller. One that still runs then costs the worker its host, which is started again as after a crash.
    */
   static grace?: number
+
+  /**
+   * What the arguments of single methods have to look like: `{ charge: z.number().int() }`, of any library that follows
+   * Standard Schema (zod, valibot, arktype). One that does not fit is refused with BAD_ARGUMENT, whose `details.issues` are
+   * `{ path, message }`: of a call before the method runs, of an enqueue and an asynchronous call before it is taken. The
+   * method gets what the schema makes of it.
+   */
+  static schemas?: Readonly<Record<string, StandardSchema>>
 
   readonly #context: WorkerContext
 

@@ -332,15 +332,30 @@ type Prefixed<P extends Prefix, K extends string> = K extends `${string}_${strin
     ? `${P}_${K}` | `${P}${Capitalize<K>}`
     : `${P}${Capitalize<K>}`
 
+/** What `static schemas` of a worker has: of Standard Schema, only what types need. */
+interface SchemaType {
+  readonly '~standard': { readonly types?: { readonly input: unknown } | undefined }
+}
+type InputOf<S extends SchemaType> = NonNullable<S['~standard']['types']>['input']
+
+/** Where a method has a schema, its argument is what that takes; it may be left out when that can be undefined. */
+type ArgumentsOf<W, M extends keyof W, S> = M extends keyof S
+  ? S[M] extends SchemaType
+    ? undefined extends InputOf<S[M]>
+      ? [argument?: InputOf<S[M]>]
+      : [argument: InputOf<S[M]>]
+    : ParametersOf<W[M]>
+  : ParametersOf<W[M]>
+
 type ParametersOf<T> = T extends (...args: infer P) => unknown ? P : never
 type ResultOf<T> = T extends (...args: never[]) => infer R ? Awaited<R> : never
 
-type Methods<W, K extends MethodName<W> & keyof W & string = MethodName<W> & keyof W & string> = {
-  [M in K]: Send<ParametersOf<W[M]>, ResultOf<W[M]>>
+type Methods<W, S = unknown, K extends MethodName<W> & keyof W & string = MethodName<W> & keyof W & string> = {
+  [M in K]: Send<ArgumentsOf<W, M, S>, ResultOf<W[M]>>
 } & {
-  [M in K as Prefixed<'async', M>]: Send<ParametersOf<W[M]>, void, void>
+  [M in K as Prefixed<'async', M>]: Send<ArgumentsOf<W, M, S>, void, void>
 } & {
-  [M in K as Prefixed<'enq', M>]: Enqueue<ParametersOf<W[M]>>
+  [M in K as Prefixed<'enq', M>]: Enqueue<ArgumentsOf<W, M, S>>
 } & {
   [M in K as Prefixed<'deq', M>]: Dequeue
 }
@@ -364,4 +379,16 @@ export type UntypedWorkerProxy = InstanceMethods & { then?: undefined } & {
   [method: string]: (options?: AnyOptions) => Promise<unknown>
 }
 
-export type WorkerProxy<W = AnyWorker> = AnyWorker extends W ? UntypedWorkerProxy : InstanceMethods & Methods<W>
+/**
+ * The proxy of a worker: `WorkerProxy<FooWorker>`. `WorkerProxy<typeof FooWorker>` knows its `static schemas`, too, so that
+ * arguments are what these take, and not what they make of it.
+ */
+export type WorkerProxy<W = AnyWorker> = AnyWorker extends W
+  ? UntypedWorkerProxy
+  : W extends abstract new (
+        ...parameters: never[]
+      ) => infer Instance
+    ? InstanceMethods & Methods<Instance, SchemasOf<W>>
+    : InstanceMethods & Methods<W>
+
+type SchemasOf<C> = C extends { readonly schemas: infer S } ? S : unknown

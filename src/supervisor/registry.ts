@@ -4,13 +4,14 @@
  */
 import { Actor } from '../actors/actor.js'
 import type { WorkerInfo } from '../actors/actor-options.js'
+import { Checker } from '../actors/checks/checker.js'
 import { DeadLetters } from '../actors/dead-letters.js'
 import type { WorkerDescription } from '../actors/description.js'
 import type { GroupPlan } from '../actors/group.js'
 import type { RateLimit } from '../actors/rate-limit.js'
 import { type KnownRetry, policiesOf } from '../actors/retry-policy.js'
 import { WorkerEvents } from '../actors/worker-events.js'
-import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse } from '../errors.js'
+import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse, WorkerStopped } from '../errors.js'
 import type { QueueName } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import type { Logger } from './log.js'
@@ -36,6 +37,8 @@ interface WorkerClass {
   readonly methods: ReadonlySet<string>
   /** Of the methods that have one. */
   readonly retries: ReadonlyMap<string, KnownRetry>
+  /** There when a method has a schema. */
+  readonly checker: Checker | undefined
   readonly instances: Map<string, Actor>
   /** Keys that `startNew` is at. */
   readonly starting: Set<string>
@@ -147,7 +150,9 @@ export class Registry {
       )
     }
     const methods = new Set(description.methods)
-    this.#classes.set(name, { ...known, description, methods, retries: policiesOf(description) })
+    const checker = this.#checkerFor(file, description)
+    this.#classes.set(name, { ...known, description, methods, retries: policiesOf(description), checker })
+    void known.checker?.end(new WorkerStopped(`${name} is loaded again: its file has changed`, { retryable: true }))
     for (const actor of known.instances.values()) actor.renew(this.#options.stopTimeout, methods)
     if (known.instances.get('')?.info().status !== 'stopped') return
     // It has failed for good, and now perhaps does not.
@@ -198,6 +203,11 @@ export class Registry {
   /** Undefined: any number of jobs may start. */
   rateLimitOf(worker: string): RateLimit | undefined {
     return this.#classes.get(worker)?.description.rateLimit ?? undefined
+  }
+
+  /** Who checks arguments for a worker with schemas. */
+  checkerOf(worker: string): Checker | undefined {
+    return this.#classes.get(worker)?.checker
   }
 
   /** How jobs of the method are tried again; undefined: as the configuration says. */
@@ -266,7 +276,10 @@ export class Registry {
     const { groups } = this.#tree
     const grouped = new Set(groups.flatMap(({ plan }) => plan.workers.map((worker) => this.find(worker, ''))))
     const single = [...this.#opening, ...this.#actors()].filter((actor) => !grouped.has(actor))
-    await Promise.all([...groups, ...single].map((each) => each.stop(stopTimeout)))
+    const checkers = [...this.#classes.values()].map(({ checker }) =>
+      checker?.end(new Draining('the server is stopping')),
+    )
+    await Promise.all([...checkers, ...[...groups, ...single].map((each) => each.stop(stopTimeout))])
     this.deadLetters.flush()
   }
 
@@ -302,9 +315,16 @@ export class Registry {
       description,
       methods: new Set(description.methods),
       retries: policiesOf(description),
+      checker: this.#checkerFor(file, description),
       instances: new Map([['', actor]]),
       starting: new Set(),
     })
+  }
+
+  #checkerFor(file: string, worker: WorkerDescription): Checker | undefined {
+    if (worker.schemas.length === 0) return undefined
+    const overrides = this.#options.overrides.get(worker.name)
+    return new Checker({ file, worker, overrides: overrides === undefined ? {} : settingsOf(overrides) })
   }
 
   #twinOf(file: string, { name }: WorkerDescription): string | undefined {

@@ -92,6 +92,17 @@ export class Schedules {
     return this.#jobRuns
   }
 
+  /** Rejects with a `ConfigurationError` for data that does not fit the schema of its method. */
+  async checkData(): Promise<void> {
+    for (const { worker, method, name, argument } of this.#configured) {
+      try {
+        await this.#registry.checkerOf(worker)?.check(method, argument)
+      } catch (cause) {
+        throw new ConfigurationError(`schedules: ${name}: data: ${(cause as Error).message}`, { cause })
+      }
+    }
+  }
+
   /** Resolves when the next firing of each persistent schedule is queued. */
   async start(): Promise<void> {
     await Promise.all(this.#firings.keys.map((name) => this.#tidy(name)))

@@ -13,6 +13,7 @@ import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import type { Caller } from './caller.js'
 import { encodeEnqueuedMany } from './enqueued.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
+import { fitAll, whenFit } from './fitting.js'
 import type { JobLimits } from './job-limits.js'
 import { encodeJobList, jobFilter } from './job-list.js'
 import type { Logger } from './log.js'
@@ -74,13 +75,23 @@ export class Service {
   #serve(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
     caller.check(e)
     switch (e.verb) {
-      case Verb.ASYNC:
-        this.#async(body, e)
-        caller.accepted(corr)
+      case Verb.ASYNC: {
+        const fit = this.#registry.checkerOf(e.worker)?.check(e.method, body.subarray(e.payloadAt))
+        if (fit === undefined) this.#async(caller, corr, body, e)
+        else {
+          const heard = fit.catch((error: unknown) => this.#notTaken(e, error))
+          whenFit(heard, caller, corr, () => this.#async(caller, corr, body, e))
+        }
         break
-      case Verb.ENQUEUE:
-        this.#enqueues().add(this.#job(e, body, body.length), caller, corr)
+      }
+      case Verb.ENQUEUE: {
+        const enqueuer = this.#enqueues()
+        const job = this.#job(e, body, body.length)
+        const fit = this.#registry.checkerOf(e.worker)?.check(e.method, job.payload)
+        if (fit === undefined) enqueuer.add(job, caller, corr)
+        else whenFit(fit, caller, corr, () => enqueuer.add(job, caller, corr))
         break
+      }
       case Verb.ENQUEUE_MANY:
         this.#enqueueMany(caller, corr, body.subarray(e.payloadAt))
         break
@@ -146,14 +157,19 @@ export class Service {
     }
   }
 
-  /** Its caller hears whether it was taken, and often does not listen: what was not taken goes to the log, too. */
-  #async(body: Buffer, e: Envelope): void {
+  #async(caller: Caller, corr: number, body: Buffer, e: Envelope): void {
     try {
       this.#unanswered.send(this.#registry.instance(e.worker, e.workerKey), body, e)
     } catch (error) {
-      this.#registry.deadLetters.add(e, asOffstageError(error))
-      throw error
+      this.#notTaken(e, error)
     }
+    caller.accepted(corr)
+  }
+
+  /** The caller of an asynchronous call hears whether it was taken, and often does not listen: it goes to the log, too. */
+  #notTaken(e: Envelope, error: unknown): never {
+    this.#registry.deadLetters.add(e, asOffstageError(error))
+    throw error
   }
 
   #resetResult(caller: Caller, corr: number, e: Envelope, value: Uint8Array): void {
@@ -174,7 +190,11 @@ export class Service {
       jobs.push(this.#job(e, bytes, end, jobs.length))
       at = end
     }
-    reply(caller, corr, this.#enqueues().many(jobs), encodeEnqueuedMany)
+    const enqueuer = this.#enqueues()
+    const fit = fitAll(this.#registry, jobs)
+    const store = () => reply(caller, corr, enqueuer.many(jobs), encodeEnqueuedMany)
+    if (fit === undefined) store()
+    else whenFit(fit, caller, corr, store)
   }
 
   /** With what calls it at certain times, and what waits in its queue, where there is that. */

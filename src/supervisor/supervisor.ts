@@ -269,6 +269,7 @@ async function build(
     attempts,
     onScheduled,
   })
+  await schedules.checkData()
   dispatcher?.watch(schedules.watch)
   const service = new Service({
     registry,

@@ -1,6 +1,9 @@
 /** What the types of worker proxies allow and refuse: a wrong call that compiled would break the build here. */
+import { type } from 'arktype'
 import { expectTypeOf } from 'expect-type'
 import t from 'tap'
+import * as v from 'valibot'
+import { z } from 'zod'
 import { MetaWorker } from '#offstage/actors/index.js'
 import { methodTable } from '#offstage/actors/methods.js'
 import type {
@@ -76,6 +79,33 @@ class BillingWorker extends MetaWorker {
     this.secret()
     this.#own()
     return one + two
+  }
+}
+
+class CheckedWorker extends MetaWorker {
+  static override schemas = {
+    zod: z.object({ id: z.string().transform(Number) }),
+    valibot: v.pipe(
+      v.string(),
+      v.transform((text) => new Date(text)),
+    ),
+    arktype: type({ id: 'number' }),
+    optional: z.string().optional(),
+  }
+  zod({ id }: { id: number }): number {
+    return id
+  }
+  valibot(day: Date): void {
+    void day
+  }
+  arktype({ id }: { id: number }): void {
+    void id
+  }
+  optional(text?: string): void {
+    void text
+  }
+  free(flag: boolean): void {
+    void flag
   }
 }
 
@@ -229,6 +259,36 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   await worker.asyncTwice()
   // @ts-expect-error
   await worker.enq_twice()
+
+  // A class with schemas: the argument is what these take, and not what the method gets of them.
+  const checked = middleMan.worker<typeof CheckedWorker>('checked_worker')
+  expectTypeOf(checked).toEqualTypeOf<WorkerProxy<typeof CheckedWorker>>()
+  expectTypeOf(await checked.zod({ arg: { id: '1' } })).toEqualTypeOf<number>()
+  expectTypeOf(await checked.asyncValibot({ arg: '2030-01-01' })).toEqualTypeOf<void>()
+  expectTypeOf(await checked.enqArktype({ arg: { id: 1 }, jobKey: 'k' })).toExtend<Enqueued>()
+  expectTypeOf(await checked.zod({ arg: { id: '1' }, host: 'all' })).toEqualTypeOf<number[]>()
+  await checked.optional()
+  await checked.optional({ arg: 'text' })
+  await checked.free({ arg: true })
+  // @ts-expect-error of another type
+  await checked.zod({ arg: { id: 1 } })
+  // @ts-expect-error that is what the method gets
+  await checked.valibot({ arg: new Date() })
+  // @ts-expect-error of another type
+  await checked.enqArktype({ arg: { id: '1' }, jobKey: 'k' })
+  // @ts-expect-error the argument is needed
+  await checked.zod()
+  // @ts-expect-error of another type
+  await checked.optional({ arg: 5 })
+  // @ts-expect-error of another type
+  await checked.free({ arg: 'text' })
+  // @ts-expect-error a static is no method
+  await checked.schemas()
+  // By the instance's type alone nobody knows of schemas: it is what the method gets.
+  await middleMan.worker<CheckedWorker>('checked_worker').zod({ arg: { id: 1 } })
+  // A class without schemas is as good as the type of its instances.
+  expectTypeOf<keyof WorkerProxy<typeof BillingWorker>>().toEqualTypeOf<keyof WorkerProxy<BillingWorker>>()
+  await middleMan.worker<typeof BillingWorker>('billing_worker').someTask({ arg: charge })
 
   // Without a class, any name goes and results are unknown.
   expectTypeOf<WorkerProxy>().toEqualTypeOf<UntypedWorkerProxy>()
