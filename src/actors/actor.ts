@@ -16,7 +16,7 @@ import { HostLink, type LinkEvents } from './host-link.js'
 import type { Launch } from './hosts/host.js'
 import { launchHost } from './hosts/launch.js'
 import { lifecycle, machineClock, stateOf } from './lifecycle.js'
-import { limitsOf } from './limits.js'
+import { limitsOf, shorter } from './limits.js'
 import { type Counts, Mailbox } from './mailbox.js'
 import { originOf } from './message.js'
 import { ANY_CACHE, monotonic } from './messages.js'
@@ -109,14 +109,15 @@ export class Actor implements Member {
   }
 
   /**
-   * `body` is the body of a CALL, owned by the actor from now on; `timeout` is in milliseconds, -1 for none.
+   * `body` is the body of a CALL, owned by the actor from now on; `timeout` is in milliseconds, -1 for none. `limit` is how
+   * long the method may run, if the worker lets it; 0 for as long as that.
    * Returns an id for `cancel`. Throws `Overloaded`, `WorkerStopped`, `RemoteWorkerError` with NO_METHOD.
    */
-  send(body: Buffer, method: string, timeout: number, sink: ReplySink, tag: number): number {
+  send(body: Buffer, method: string, timeout: number, sink: ReplySink, tag: number, limit = 0): number {
     if (this.#over || this.#stopping !== undefined) throw this.#stoppedBecause(false)
     if (!this.#methods.has(method)) throw noMethod(this.#name, method, this.#description?.refused ?? [])
     const deadline = timeout < 0 ? 0 : monotonic() + timeout
-    const id = this.#mailbox.add(body, deadline, sink, tag, this.#limits.get(method))
+    const id = this.#mailbox.add(body, deadline, sink, tag, shorter(limit, this.#limits.get(method)))
     if (deadline > 0) this.#overseer.by(deadline)
     this.#wake()
     return id

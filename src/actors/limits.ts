@@ -11,3 +11,8 @@ export function limitsOf(worker: Pick<WorkerDescription, 'methods' | 'timeout' |
   }
   return limits
 }
+
+/** Of two limits, of which 0 or none stands for any time. */
+export function shorter(one: number, other = 0): number {
+  return one === 0 || other === 0 ? one + other : Math.min(one, other)
+}

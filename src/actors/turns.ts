@@ -14,7 +14,7 @@ import { BY_CALLER, BY_DEADLINE, type Call, calls } from './call.js'
 import type { WorkerDescription } from './description.js'
 import { Fifo } from './fifo.js'
 import type { Gauge } from './gauge.js'
-import { limitsOf } from './limits.js'
+import { limitsOf, shorter } from './limits.js'
 import { monotonic } from './messages.js'
 import type { Method } from './methods.js'
 import type { BackoffFunction } from './retry-policy.js'
@@ -202,7 +202,7 @@ export class Turns {
         )
       }
     }
-    const limit = this.#limits.get(envelope.method) ?? 0
+    const limit = shorter(envelope.runTimeout, this.#limits.get(envelope.method))
     if (limit > 0) call.deadline = call.deadline === 0 ? now + limit : Math.min(call.deadline, now + limit)
     call.dropBytes()
     call.called = true

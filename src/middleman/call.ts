@@ -36,6 +36,8 @@ export class Call implements Envelope, Limited {
   priority = 0
   attempts = 0
   atMostOnce = false
+  expiresAt = 0
+  runTimeout = 0
   requestId = ''
   jobId = 0
   attempt = 0

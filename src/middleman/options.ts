@@ -17,7 +17,7 @@ const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\
 const FOR_ALL = 'timeout, signal'
 const FOR_SERVERS = `host, ${FOR_ALL}`
 const FOR_CALL = `arg (or args), jobKey, ${FOR_SERVERS}, idempotent`
-const FOR_ENQUEUE = `${FOR_CALL}, scheduledAt, priority, attempts, atMostOnce`
+const FOR_ENQUEUE = `${FOR_CALL}, scheduledAt, expiresAt, runTimeout, priority, attempts, atMostOnce`
 const FOR_DEQUEUE = `jobKey, ${FOR_SERVERS}`
 
 /** What the options say that is not the call's own business. */
@@ -122,7 +122,8 @@ export function readJob(call: Call, bag: Record<string, unknown>, at: string): v
       call.payload = encodeValue(value, `${at}.${name}`)
     } else if (name === 'jobKey') call.jobKey = jobKey(call, value)
     else if (!readJobOption(call, name, value)) {
-      const allowed = 'worker, workerKey, method, arg (or args), jobKey, scheduledAt, priority, attempts, atMostOnce'
+      const allowed =
+        'worker, workerKey, method, arg (or args), jobKey, scheduledAt, expiresAt, runTimeout, priority, attempts, atMostOnce'
       throw unknownOption(call, `${at}.${name}`, allowed)
     }
   }
@@ -181,7 +182,13 @@ function readCommon(call: Call, name: string, value: unknown): boolean {
 function readJobOption(call: Call, name: string, value: unknown): boolean {
   switch (name) {
     case 'scheduledAt':
-      call.runAt = time(call, value)
+      call.runAt = time(call, name, value)
+      return true
+    case 'expiresAt':
+      call.expiresAt = time(call, name, value)
+      return true
+    case 'runTimeout':
+      call.runTimeout = timeoutOf(value, `runTimeout of ${call.title}`)
       return true
     case 'priority':
       if (!isWholeWithin(value, -0x8000_0000, 0x7fff_ffff)) {
@@ -202,7 +209,7 @@ function readJobOption(call: Call, name: string, value: unknown): boolean {
   }
 }
 
-function time(call: Call, value: unknown): number {
+function time(call: Call, name: string, value: unknown): number {
   let at = Number.NaN
   if (value instanceof Date) at = value.getTime()
   else if (typeof value === 'number') at = Math.round(value)
@@ -211,7 +218,7 @@ function time(call: Call, value: unknown): number {
   const allowed =
     'a Date, an ISO time with its zone such as "2030-01-31T08:00:00Z", or milliseconds since 1970; ' +
     'in the years 2000 to 9999'
-  throw wrong(call, 'scheduledAt', value, allowed)
+  throw wrong(call, name, value, allowed)
 }
 
 function host(call: Call, value: unknown): string {

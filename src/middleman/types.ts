@@ -130,6 +130,10 @@ export interface JobOptions {
   jobKey: string
   /** Not before this time: a Date, an ISO time with its zone, or milliseconds since 1970. */
   scheduledAt?: Date | string | number | undefined
+  /** Not started from this time on, in the same forms: it is dead then, when its turn comes. */
+  expiresAt?: Date | string | number | undefined
+  /** Milliseconds that one run may take; where the worker has a limit of its own, the shorter one counts. */
+  runTimeout?: number | undefined
   /** Whole number, highest first; 0 is the default. */
   priority?: number | undefined
   /** How often the job may be started; the server's default is 5. */
@@ -192,6 +196,9 @@ export interface JobInfo {
   /** Starts so far. */
   attempts: number
   maxAttempts: number
+  expiresAt?: number
+  /** Its `runTimeout`. */
+  timeout?: number
   /** Why the last attempt failed, when it did; of a long message the beginning. */
   failure?: { name: string; message: string }
 }
@@ -370,6 +377,8 @@ export interface AnyOptions extends MethodOptions {
   arg?: unknown
   args?: unknown
   scheduledAt?: Date | string | number | undefined
+  expiresAt?: Date | string | number | undefined
+  runTimeout?: number | undefined
   priority?: number | undefined
   attempts?: number | undefined
   atMostOnce?: boolean | undefined

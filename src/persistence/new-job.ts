@@ -14,11 +14,19 @@ export function checkNewJob(job: NewJob): void {
   checkName('jobKey', job.jobKey)
   if (job.jobKey === '') refuse('jobKey', 'is empty', 'give every queued job a key')
   checkRunAt(job.runAt)
+  checkExpiry(job)
   if (job.priority !== (job.priority | 0)) refuse('priority', `is ${job.priority}`, 'give a whole number of 32 bits')
   const { maxAttempts } = job
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > MAX_ATTEMPTS) {
     refuse('maxAttempts', `is ${maxAttempts}`, `give a whole number from 1 to ${MAX_ATTEMPTS}`)
   }
+}
+
+function checkExpiry({ expiresAt = 0, timeout = 0 }: NewJob): void {
+  if (!(expiresAt >= 0 && expiresAt < Number.POSITIVE_INFINITY)) {
+    refuse('expiresAt', `is ${expiresAt}`, 'give a time in ms since 1970, or 0 for never')
+  }
+  if (timeout !== timeout >>> 0) refuse('timeout', `is ${timeout}`, 'give whole ms of 32 bits, or 0 for none')
 }
 
 export function checkRunAt(runAt: number): void {

@@ -24,6 +24,10 @@ export interface NewJob extends QueueName {
   readonly priority: number
   /** How often the job may be started, at least 1. */
   readonly maxAttempts: number
+  /** Not started from this time on, in ms since 1970: then the job is dead, when its turn comes. 0 or absent: never. */
+  readonly expiresAt?: number
+  /** Milliseconds that one run may take, for whoever runs it. 0 or absent: as the worker has it. */
+  readonly timeout?: number
   /** Started at most once: its claim is on disk before it starts, and a crash leaves it dead. */
   readonly atMostOnce: boolean
 }
@@ -51,6 +55,12 @@ export interface ClaimedJob extends NewJob, Attempt {
   readonly enqueuedAt: number
   /** An earlier attempt ended with its host or with the supervisor: see `docs/ARCHITECTURE.md`, suspects. */
   readonly suspect: boolean
+}
+
+/** A job that died without being started. */
+export interface CondemnedJob extends QueueName {
+  readonly id: number
+  readonly failure: JobFailure
 }
 
 export interface JobFailure {
@@ -90,6 +100,8 @@ export interface JobInfo extends QueueName {
   /** Starts so far. */
   readonly attempts: number
   readonly maxAttempts: number
+  readonly expiresAt?: number
+  readonly timeout?: number
   /** Why the last attempt ended, when it failed. */
   readonly failure?: JobFailure
 }
@@ -124,6 +136,8 @@ export interface JobCounts {
 export interface JobStoreEvents {
   /** The queue has at least one job that can be claimed now. */
   due(queue: QueueName): void
+  /** A job that was to be claimed is dead instead, which is durable now: it expired, or what is kept of it is damaged. */
+  condemned(job: CondemnedJob): void
   /** The store failed for good (a disk error): the supervisor ends with the error's exit code. */
   failed(error: Error): void
 }

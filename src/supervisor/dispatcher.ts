@@ -102,6 +102,12 @@ export class Dispatcher implements ReplySink {
 
   start(): void {
     this.#store.on('due', (queue) => this.wake(queue))
+    this.#store.on('condemned', ({ id: jobId, failure, ...queue }) => {
+      this.#log.error(
+        { ...queue, jobId, failure: failure.name },
+        `a job is dead and was not started: ${failure.message}`,
+      )
+    })
     for (const queue of this.#store.dueQueues()) this.wake(queue)
     this.sweep()
   }
@@ -220,7 +226,7 @@ export class Dispatcher implements ReplySink {
     this.#active.set(tag, active)
     this.#watch?.began(job)
     try {
-      actor.send(turnOf(job), job.method, -1, this, tag)
+      actor.send(turnOf(job), job.method, -1, this, tag, job.timeout)
     } catch (error) {
       this.#active.delete(tag)
       const refused = asOffstageError(error)

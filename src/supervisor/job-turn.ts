@@ -8,6 +8,7 @@ export function turnOf(job: ClaimedJob): Buffer {
   const e = envelope(Verb.CALL, job.worker, job.workerKey, job.method, job.jobKey)
   e.jobId = job.id
   e.attempt = job.attempt
+  if (job.timeout !== undefined && job.timeout > 0) e.runTimeout = job.timeout
   const body = Buffer.allocUnsafe(envelopeBound(e) + job.payload.length)
   const at = writeEnvelope(body, 0, e)
   body.set(job.payload, at)

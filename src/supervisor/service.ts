@@ -22,6 +22,9 @@ import type { Results } from './results.js'
 import type { Schedules } from './schedules.js'
 import { Unanswered } from './unanswered.js'
 
+/** Milliseconds; a timer takes no more. */
+const LONGEST_RUN = 0x7fff_ffff
+
 const NULL = Uint8Array.of(0xf6)
 const FALSE = Uint8Array.of(0xf4)
 const TRUE = Uint8Array.of(0xf5)
@@ -231,6 +234,13 @@ export class Service {
       throw new InvalidArgument(`attempts is ${e.attempts}; at most ${MOST_ATTEMPTS} are allowed`)
     }
     checkTime(e.runAt)
+    if (e.expiresAt > 0) {
+      checkTime(e.expiresAt)
+      if (e.expiresAt <= e.runAt) throw new InvalidArgument('the job would expire before its time: it would never run')
+    }
+    if (e.runTimeout > LONGEST_RUN) {
+      throw new InvalidArgument(`the time limit ${e.runTimeout} is over ${LONGEST_RUN} milliseconds`)
+    }
     if (e.priority > 0x7fff_ffff || e.priority < -0x8000_0000) {
       throw new InvalidArgument(`the priority ${e.priority} is not a 32-bit whole number`)
     }
@@ -243,6 +253,8 @@ export class Service {
       runAt: Math.max(e.runAt, 0),
       priority: e.priority,
       maxAttempts: e.attempts === 0 ? this.#attemptsOf(e) : e.attempts,
+      expiresAt: e.expiresAt,
+      timeout: e.runTimeout,
       atMostOnce: e.atMostOnce,
     }
   }

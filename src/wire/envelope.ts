@@ -49,6 +49,8 @@ const Key = {
   ATTEMPTS: 8,
   AT_MOST_ONCE: 9,
   REQUEST_ID: 10,
+  EXPIRES_AT: 11,
+  RUN_TIMEOUT: 12,
   JOB_ID: 64,
   ATTEMPT: 65,
 } as const
@@ -68,6 +70,10 @@ export interface Envelope {
   /** Highest number of starts of a job; 0 for the server's default. */
   attempts: number
   atMostOnce: boolean
+  /** Wall-clock milliseconds since 1970 from which on a job is not started; 0 for never. */
+  expiresAt: number
+  /** Milliseconds that one run of a job may take; 0 for as long as the worker lets it. */
+  runTimeout: number
   /** 16 bytes, as latin1, of a call that may come again; '' for none. */
   requestId: string
   /** Of a queued job; between supervisor and host only. 0 for none. */
@@ -90,6 +96,8 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
     priority: 0,
     attempts: 0,
     atMostOnce: false,
+    expiresAt: 0,
+    runTimeout: 0,
     requestId: '',
     jobId: 0,
     attempt: 0,
@@ -99,7 +107,7 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
 
 /** More bytes than the envelope can take: three per UTF-16 unit, and room for keys and numbers. */
 export function envelopeBound(e: Envelope): number {
-  return 120 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length)
+  return 144 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length)
 }
 
 /** Writes the envelope at `at`, where `envelopeBound` bytes are free, and returns the offset after it. */
@@ -158,6 +166,16 @@ export function writeEnvelope(to: Buffer, at: number, e: Envelope): number {
     to[pos++] = Key.REQUEST_ID
     to[pos++] = 0x40 | REQUEST_ID_BYTES
     pos += to.write(e.requestId, pos, REQUEST_ID_BYTES, 'latin1')
+  }
+  if (e.expiresAt > 0) {
+    fields++
+    to[pos++] = Key.EXPIRES_AT
+    pos = writeNumber(to, pos, e.expiresAt)
+  }
+  if (e.runTimeout > 0) {
+    fields++
+    to[pos++] = Key.RUN_TIMEOUT
+    pos = writeNumber(to, pos, e.runTimeout)
   }
   if (e.jobId !== 0) {
     fields += 2
@@ -220,6 +238,12 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
         break
       case Key.REQUEST_ID:
         e.requestId = readRequestId(bytes, end)
+        break
+      case Key.EXPIRES_AT:
+        e.expiresAt = atLeast(1, readNumber(bytes, end, 'time of expiry'), 'time of expiry')
+        break
+      case Key.RUN_TIMEOUT:
+        e.runTimeout = atLeast(1, readNumber(bytes, end, 'time limit'), 'time limit')
         break
       case Key.JOB_ID:
         e.jobId = readNumber(bytes, end, 'job id')

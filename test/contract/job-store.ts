@@ -67,6 +67,8 @@ export function jobStoreContract(open: OpenStore): void {
       runAt: START - 5,
       priority: -3,
       maxAttempts: 2,
+      expiresAt: START + 5000,
+      timeout: 0xffff_ffff,
     })
     const [added] = await store.enqueue([job])
     t.equal(added?.created, true)
@@ -302,6 +304,55 @@ export function jobStoreContract(open: OpenStore): void {
     t.match(await store.enqueue([newJob('waiting')]), [{ created: true }])
   })
 
+  t.test('a job that has expired is dead when its turn comes, and was not started', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    const condemned: unknown[] = []
+    const told = new Promise<void>((resolve) => {
+      store.on('condemned', (job) => {
+        if (condemned.push(job) === 2) resolve()
+      })
+    })
+    const expiresAt = START + 1000
+    const [first, second] = await store.enqueue([
+      newJob('first', { expiresAt, priority: 1 }),
+      newJob('second', { expiresAt, priority: 1, timeout: 7 }),
+      newJob('good'),
+    ])
+    time.now = expiresAt - 1
+    const job = await claimOne()
+    t.match(job, { id: first!.id, expiresAt }, 'not before that time')
+    t.match(await store.fail(job, FAILURE, { retryIn: 1 }), { state: 'retry' })
+    time.now = expiresAt
+    t.match(await store.claim(A, 5), [{ jobKey: 'good' }])
+    await told
+    const failure = { name: 'JobExpired', message: /2025-06-15T15:06:41.000Z/ }
+    t.match(condemned, [
+      { ...A, id: first!.id, failure },
+      { ...A, id: second!.id, failure },
+    ])
+    t.match(await store.inspect({ state: 'dead' }), [
+      { id: first!.id, attempts: 1, failure },
+      { id: second!.id, attempts: 0, runAt: expiresAt, expiresAt, timeout: 7, failure },
+    ])
+    t.match(await store.enqueue([newJob('first')]), [{ created: true }], 'its key is free')
+  })
+
+  t.test('thousands of expired jobs do not keep the good one behind them waiting', async (t) => {
+    const { store, time, due } = await setup(t)
+    const expiresAt = START + 1
+    await store.enqueue(Array.from({ length: 2_500 }, (_, i) => newJob(`${i}`, { expiresAt })))
+    await store.enqueue([newJob('good')])
+    time.now = START + 1
+    let found: ClaimedJob[] = []
+    while (found.length === 0) {
+      due.length = 0
+      const told = new Promise<void>((resolve) => store.on('due', () => resolve()))
+      found = await store.claim(A, 1)
+      if (found.length === 0) await told
+    }
+    t.match(found, [{ jobKey: 'good' }])
+  })
+
   t.test('of dead jobs the old ones can be discarded, and the oldest of too many', async (t) => {
     const { store, time, claimOne } = await setup(t)
     await store.enqueue(Array.from({ length: 6 }, (_, i) => newJob(`k${i}`, { maxAttempts: 1 })))
@@ -352,6 +403,9 @@ export function jobStoreContract(open: OpenStore): void {
       { runAt: Number.NaN },
       { priority: 0.5 },
       { maxAttempts: 0 },
+      { expiresAt: Number.POSITIVE_INFINITY },
+      { expiresAt: -1 },
+      { timeout: 0.5 },
     ]
     for (const more of wrong) {
       await t.rejects(store.enqueue([newJob('fine'), newJob('k', more)]), { code: 'INVALID_ARGUMENT' })

@@ -166,6 +166,56 @@ t.test('never more starts in a period than the rate limit says, and all of them 
   }
 })
 
+t.test('a job that expires while it waits never starts, and the log says so', async (t) => {
+  const { state, worker, until } = await setUp(t)
+  await worker().pauseQueue()
+  const expiresAt = Date.now() + 50
+  await worker().enqRecord({ arg: 'late', jobKey: 'late', expiresAt: new Date(expiresAt) })
+  await worker().enqRecord({ arg: 'good', jobKey: 'good', expiresAt: expiresAt + HOUR })
+  t.match(await state.middleMan.jobs({ jobKey: 'late' }), [{ expiresAt }])
+  while (Date.now() <= expiresAt) await new Promise((resolve) => setTimeout(resolve, 5))
+  await worker().resumeQueue()
+  t.match(await until(1), [{ arg: 'good' }])
+  t.match(await state.server.line(({ msg }) => msg.includes('was not started')), {
+    worker: 'recording_worker',
+    level: 50,
+  })
+  t.match(await state.middleMan.jobs({ state: 'dead' }), [{ jobKey: 'late', failure: { name: 'JobExpired' } }])
+  await t.rejects(worker().enqRecord({ arg: 1, jobKey: 'k', scheduledAt: Date.now() + HOUR, expiresAt }), {
+    code: 'INVALID_ARGUMENT',
+    message: /would expire before its time/,
+  })
+  await t.rejects(worker().enqRecord({ arg: 1, jobKey: 'k', expiresAt: 'soon' }), { code: 'INVALID_ARGUMENT' })
+})
+
+const HEEDS = `import { once } from 'node:events'
+import { MetaWorker } from 'offstage'
+export default class extends MetaWorker {
+  static timeouts = { limited: 50 }
+  async free() { await once(this.signal, 'abort'); throw this.signal.reason }
+  async limited() { await once(this.signal, 'abort'); throw this.signal.reason }
+}`
+
+t.test('one run of a job may take as long as its enqueue says, or its worker, whichever is shorter', async (t) => {
+  const folder = t.testdir({ workers: { 'w.mjs': HEEDS } })
+  const workers = join(folder, 'workers')
+  const server = await Server.start({ data: join(folder, 'data'), workers, env: { OFFSTAGE_ATTEMPTS: '1' } })
+  const middleMan = await MiddleMan.connect({ client: server.address })
+  t.teardown(async () => {
+    await middleMan.close({ timeout: 0 })
+    await server.kill()
+  })
+  const worker = middleMan.worker('w')
+  const end = async (jobKey: string) =>
+    (await server.line((line) => line.jobKey === jobKey && line.msg.includes('for the last time'))).code
+  await worker.enqLimited!({ jobKey: 'of the worker', runTimeout: HOUR })
+  t.equal(await end('of the worker'), 'DEADLINE_EXCEEDED')
+  await worker.enqFree!({ jobKey: 'of the enqueue', runTimeout: 50 })
+  t.equal(await end('of the enqueue'), 'DEADLINE_EXCEEDED')
+  t.match(await middleMan.jobs({ jobKey: 'of the enqueue' }), [{ timeout: 50 }])
+  await t.rejects(worker.enqFree!({ jobKey: 'k', runTimeout: 0 }), { code: 'INVALID_ARGUMENT', message: /runTimeout/ })
+})
+
 t.test('a rate window allows what a list of all times allows', async (t) => {
   const step = fc.record({ wait: fc.nat(20), wanted: fc.nat(6) })
   fc.assert(

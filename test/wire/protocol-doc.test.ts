@@ -97,6 +97,8 @@ const UNSET: Record<string, unknown> = {
   priority: 0,
   attempts: 0,
   atMostOnce: false,
+  expiresAt: 0,
+  runTimeout: 0,
   requestId: '',
   jobId: 0,
   attempt: 0,

@@ -166,6 +166,8 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
       jobKey: bytes.toString('utf8', jobKey, payload),
       payload: Buffer.from(bytes.subarray(payload, at + length)),
       enqueuedAt: bytes.readDoubleLE(start + 8),
+      expiresAt: bytes.readDoubleLE(start + 16),
+      timeout: getU32(bytes, start + 32),
     }
   }
 

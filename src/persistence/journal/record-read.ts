@@ -100,10 +100,10 @@ export interface JobTexts {
 /** `into` is filled and returned, so that one object can serve for all. */
 export function readTexts(bytes: Uint8Array, at: number, into: JobTexts): JobTexts {
   into.worker = at + ENQ_FIXED_BYTES
-  into.workerKey = into.worker + getU16(bytes, at + 30)
-  into.method = into.workerKey + getU16(bytes, at + 32)
-  into.jobKey = into.method + getU16(bytes, at + 34)
-  into.payload = into.jobKey + getU16(bytes, at + 28)
+  into.workerKey = into.worker + getU16(bytes, at + 38)
+  into.method = into.workerKey + getU16(bytes, at + 40)
+  into.jobKey = into.method + getU16(bytes, at + 42)
+  into.payload = into.jobKey + getU16(bytes, at + 36)
   return into
 }
 

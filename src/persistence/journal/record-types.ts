@@ -22,7 +22,7 @@ export const RecordFlag = {
 
 export const RECORD_HEADER_BYTES = 20
 export const ATTEMPT_RECORD_BYTES = RECORD_HEADER_BYTES + 4
-export const ENQ_FIXED_BYTES = 36
+export const ENQ_FIXED_BYTES = 44
 export const SETTLEMENT_FIXED_BYTES = 16
 export const FAILURE_FIXED_BYTES = 10
 export const FULL_FIXED_BYTES = 12

@@ -186,17 +186,19 @@ function writeHeader(bytes: Uint8Array, at: number, end: number, type: number, f
 function writeJob(bytes: Uint8Array, view: DataView, at: number, job: NewJob, enqueuedAt: number): number {
   view.setFloat64(at, job.runAt, true)
   view.setFloat64(at + 8, enqueuedAt, true)
-  view.setFloat64(at + 16, job.priority, true)
-  putU32(bytes, at + 24, job.maxAttempts)
+  view.setFloat64(at + 16, job.expiresAt ?? 0, true)
+  view.setInt32(at + 24, job.priority, true)
+  putU32(bytes, at + 28, job.maxAttempts)
+  putU32(bytes, at + 32, job.timeout ?? 0)
   const worker = at + ENQ_FIXED_BYTES
   const workerKey = writeText(bytes, worker, job.worker)
   const method = writeText(bytes, workerKey, job.workerKey)
   const jobKey = writeText(bytes, method, job.method)
   const payload = writeText(bytes, jobKey, job.jobKey)
-  putU16(bytes, at + 28, payload - jobKey)
-  putU16(bytes, at + 30, workerKey - worker)
-  putU16(bytes, at + 32, method - workerKey)
-  putU16(bytes, at + 34, jobKey - method)
+  putU16(bytes, at + 36, payload - jobKey)
+  putU16(bytes, at + 38, workerKey - worker)
+  putU16(bytes, at + 40, method - workerKey)
+  putU16(bytes, at + 42, jobKey - method)
   bytes.set(job.payload, payload)
   return payload + job.payload.length
 }

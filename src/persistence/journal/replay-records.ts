@@ -134,8 +134,8 @@ export class RecordReplay {
     job.hashA = a
     job.hashB = b
     job.runAt = view.getFloat64(start, true)
-    job.priority = view.getFloat64(start + 16, true)
-    job.maxAttempts = getU32(bytes, start + 24)
+    job.priority = view.getInt32(start + 24, true)
+    job.maxAttempts = getU32(bytes, start + 28)
     job.atMostOnce = (recordFlags(bytes, at) & RecordFlag.AT_MOST_ONCE) !== 0
     job.place = place
     job.length = length

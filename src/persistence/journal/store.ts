@@ -199,7 +199,9 @@ export class JournalStore implements JobStore {
     if (refusal !== undefined) return Promise.reject(refusal)
     const jobs = this.#queue.claim(name, Math.min(limit, MAX_ATTEMPTS_A_CALL), this.#clock(), lastAttempts)
     this.#announceSoon()
-    for (const condemned of this.#queue.takeCondemned()) void this.#settle(condemned, undefined).catch(ignoreRefusal)
+    for (const condemned of this.#queue.takeCondemned()) {
+      this.#settle(condemned, condemned).then((job) => this.#events.condemned(job), ignoreRefusal)
+    }
     if (jobs.length === 0) return Promise.resolve(jobs)
     this.#stream.reserve(jobs.length * ATTEMPT_RECORD_BYTES)
     const ids: number[] = []

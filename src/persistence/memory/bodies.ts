@@ -12,8 +12,9 @@ interface Kept extends JobBody {
 export class MemoryBodies implements JobBodies {
   readonly #kept = new Map<number, Kept>()
 
-  add(row: number, { method, jobKey, payload }: NewJob, now: number): void {
-    this.#kept.set(row, { method, jobKey, payload, enqueuedAt: now })
+  add(row: number, job: NewJob, now: number): void {
+    const { method, jobKey, payload, expiresAt = 0, timeout = 0 } = job
+    this.#kept.set(row, { method, jobKey, payload, enqueuedAt: now, expiresAt, timeout })
   }
 
   stored(): void {}
@@ -25,8 +26,8 @@ export class MemoryBodies implements JobBodies {
   }
 
   finished(row: number): number {
-    const { method, jobKey, enqueuedAt, value, endedAt } = this.#kept.get(row)!
-    this.#kept.set(row, { method, jobKey, enqueuedAt, payload: value! })
+    const { value, endedAt, ...job } = this.#kept.get(row)!
+    this.#kept.set(row, { ...job, payload: value! })
     return endedAt!
   }
 

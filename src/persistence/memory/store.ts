@@ -113,6 +113,10 @@ export class MemoryStore implements JobStore {
     const now = this.#clock()
     const jobs = this.#queue.claim(queue, limit, now, lastAttempts)
     for (const { id } of jobs) this.#queue.commit(id, now)
+    for (const condemned of this.#queue.takeCondemned()) {
+      this.#queue.commit(condemned.id, now)
+      queueMicrotask(() => this.#events.condemned(condemned))
+    }
     this.#announce()
     return jobs
   }

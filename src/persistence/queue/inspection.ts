@@ -57,7 +57,8 @@ export function jobInfo(state: QueueState, row: number): JobInfo | undefined {
   const name = row === NONE ? undefined : stateName(jobs.state.get(row))
   if (name === undefined) return undefined
   const { worker, workerKey } = state.queueOf(row)
-  const { method, jobKey, enqueuedAt } = bodies.read(row) ?? { method: '', jobKey: '', enqueuedAt: 0 }
+  const body = bodies.read(row)
+  const { method = '', jobKey = '', enqueuedAt = 0, expiresAt = 0, timeout = 0 } = body ?? {}
   const info: JobInfo = {
     id: jobs.id.get(row),
     worker,
@@ -70,6 +71,8 @@ export function jobInfo(state: QueueState, row: number): JobInfo | undefined {
     enqueuedAt,
     attempts: jobs.attempts.get(row),
     maxAttempts: jobs.maxAttempts.get(row),
+    ...(expiresAt === 0 ? {} : { expiresAt }),
+    ...(timeout === 0 ? {} : { timeout }),
   }
   const failure = jobs.has(row, Flag.failed) ? bodies.failure(row) : undefined
   return failure === undefined ? info : { ...info, failure }

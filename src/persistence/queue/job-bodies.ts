@@ -11,6 +11,9 @@ export interface JobBody {
   readonly payload: Uint8Array
   /** Wall clock, ms. */
   readonly enqueuedAt: number
+  /** As of `NewJob`; 0 for none. */
+  readonly expiresAt: number
+  readonly timeout: number
 }
 
 export interface JobBodies {

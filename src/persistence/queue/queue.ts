@@ -11,6 +11,7 @@ import { type Backoff, backoffDelay } from '../backoff.js'
 import type {
   Attempt,
   ClaimedJob,
+  CondemnedJob,
   FailOptions,
   FailOutcome,
   Finished,
@@ -35,6 +36,14 @@ import type { QueueState } from './queue-state.js'
 /** Dead jobs that one call of `discardDead` removes, at most. */
 export const DISCARD_AT_A_TIME = 1000
 
+/** Jobs that one claim condemns, at most: thousands may expire while their queue is paused. */
+const CONDEMNED_AT_A_TIME = 1000
+
+const DAMAGED: JobFailure = {
+  name: 'JobDamaged',
+  message: 'what the journal holds of the job is damaged, so it cannot run',
+}
+
 const NO_VALUE = new Uint8Array()
 
 export interface QueueRules {
@@ -44,18 +53,13 @@ export interface QueueRules {
   readonly keep?: KeepLimits | undefined
 }
 
-/** A job that cannot be run, because what is kept of it is damaged: `settlement(id)` says what becomes of it. */
-export interface CondemnedJob extends Attempt {
-  readonly queue: QueueName
-}
-
 export class Queue {
   readonly #state: QueueState
   readonly #rules: QueueRules
   readonly #kept: KeptJobs
   /** What `commit` will make of the jobs that `fail` or `release` is settling, by row. */
   readonly #settlements = new Map<number, Settlement>()
-  #condemned: CondemnedJob[] = []
+  #condemned: (CondemnedJob & Attempt)[] = []
 
   constructor(state: QueueState, rules: QueueRules) {
     this.#state = state
@@ -88,7 +92,7 @@ export class Queue {
    * A suspect may be what brought its host down, so nothing may run beside it: it is claimed only when
    * nothing of its queue is active, and while it is active nothing else is claimed. At most `lastAttempts` of the
    * jobs are on their last attempt; one more keeps what comes after it waiting, too, for the sake of the order.
-   * A job whose body is damaged is not claimed but condemned: see `takeCondemned`.
+   * A job that has expired, or whose body is damaged, is not claimed but condemned: see `takeCondemned`.
    */
   claim(name: QueueName, limit: number, now: number, lastAttempts = limit): ClaimedJob[] {
     this.sweep(now)
@@ -102,9 +106,12 @@ export class Queue {
       const row = queue.ready.peek()
       if (row === NONE || (jobs.has(row, Flag.suspect) && queue.counts[State.active]! > 0)) break
       const body = state.bodies.read(row)
-      if (body === undefined) {
-        this.#condemn(row, queue, now)
-        continue
+      const failure = body === undefined ? DAMAGED : expired(body, now)
+      if (body === undefined || failure !== undefined) {
+        this.#condemn(row, queue, now, failure!)
+        if (this.#condemned.length < CONDEMNED_AT_A_TIME) continue
+        state.gain(queue)
+        break
       }
       if (this.#isLastAttempt(row) && ++lastOnes > lastAttempts) break
       state.move(row, State.active)
@@ -181,7 +188,7 @@ export class Queue {
   }
 
   /** The jobs that `claim` condemned since the last call: their settlements wait for `commit`. */
-  takeCondemned(): CondemnedJob[] {
+  takeCondemned(): (CondemnedJob & Attempt)[] {
     const condemned = this.#condemned
     if (condemned.length > 0) this.#condemned = []
     return condemned
@@ -386,13 +393,12 @@ export class Queue {
     this.#ended(row, queue)
   }
 
-  #condemn(row: number, queue: JobQueue, now: number): void {
+  #condemn(row: number, { worker, workerKey }: JobQueue, now: number, failure: JobFailure): void {
     const { jobs } = this.#state
     this.#state.leaveHeap(row)
     const [id, attempts] = [jobs.id.get(row), jobs.attempts.get(row)]
-    const failure = { name: 'JobDamaged', message: 'what the journal holds of the job is damaged, so it cannot run' }
     this.#settle(row, { state: 'dead', attempts, runAt: now, suspect: false, failure })
-    this.#condemned.push({ id, attempt: attempts, queue })
+    this.#condemned.push({ id, worker, workerKey, attempt: attempts, failure })
   }
 
   #applySettlement(row: number, now: number): void {
@@ -445,7 +451,7 @@ export class Queue {
   #claimedJob(
     row: number,
     { worker, workerKey }: JobQueue,
-    { method, jobKey, payload, enqueuedAt }: JobBody,
+    { method, jobKey, payload, enqueuedAt, expiresAt, timeout }: JobBody,
   ): ClaimedJob {
     const { jobs } = this.#state
     return {
@@ -459,10 +465,20 @@ export class Queue {
       runAt: jobs.runAt.get(row),
       priority: jobs.priority.get(row),
       maxAttempts: jobs.maxAttempts.get(row),
+      expiresAt,
+      timeout,
       atMostOnce: jobs.has(row, Flag.atMostOnce),
       enqueuedAt,
       suspect: jobs.has(row, Flag.suspect),
     }
+  }
+}
+
+function expired({ expiresAt }: JobBody, now: number): JobFailure | undefined {
+  if (expiresAt === 0 || now < expiresAt) return undefined
+  return {
+    name: 'JobExpired',
+    message: `its turn had not come by ${new Date(expiresAt).toISOString()}, when it expired`,
   }
 }
 

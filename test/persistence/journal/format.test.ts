@@ -62,8 +62,10 @@ const job: fc.Arbitrary<NewJob> = fc.record({
   jobKey: text,
   payload: fc.uint8Array({ maxLength: 40_000 }).map((bytes) => Buffer.from(bytes)),
   runAt: fc.double({ noNaN: true, noDefaultInfinity: true }),
-  priority: fc.maxSafeInteger(),
+  expiresAt: fc.double({ noNaN: true, noDefaultInfinity: true }),
+  priority: fc.integer(),
   maxAttempts: fc.integer({ min: 1, max: 0xffff }),
+  timeout: fc.integer({ min: 0, max: 0xffff_ffff }),
   atMostOnce: fc.boolean(),
 })
 const failure = fc.oneof(
@@ -84,8 +86,10 @@ function readJob(bytes: Buffer, at: number, end: number) {
     payload: Buffer.from(bytes.subarray(payload, end)),
     runAt: bytes.readDoubleLE(start),
     enqueuedAt: bytes.readDoubleLE(start + 8),
-    priority: bytes.readDoubleLE(start + 16),
-    maxAttempts: bytes.readUInt32LE(start + 24),
+    expiresAt: bytes.readDoubleLE(start + 16),
+    priority: bytes.readInt32LE(start + 24),
+    maxAttempts: bytes.readUInt32LE(start + 28),
+    timeout: bytes.readUInt32LE(start + 32),
     atMostOnce: (bytes[at + 9]! & 1) !== 0,
   }
 }

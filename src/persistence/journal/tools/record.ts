@@ -140,10 +140,10 @@ const STATES = new Map<number, RecordedState>([
 function readJob(bytes: Buffer, at: number, { end, flags }: RecordHead): RecordedJob | undefined {
   const worker = at + ENQ_FIXED_BYTES
   if (worker > end) return undefined
-  const workerKey = worker + getU16(bytes, at + 30)
-  const method = workerKey + getU16(bytes, at + 32)
-  const jobKey = method + getU16(bytes, at + 34)
-  const payload = jobKey + getU16(bytes, at + 28)
+  const workerKey = worker + getU16(bytes, at + 38)
+  const method = workerKey + getU16(bytes, at + 40)
+  const jobKey = method + getU16(bytes, at + 42)
+  const payload = jobKey + getU16(bytes, at + 36)
   if (payload > end) return undefined
   return {
     worker: bytes.toString('utf8', worker, workerKey),
@@ -153,8 +153,10 @@ function readJob(bytes: Buffer, at: number, { end, flags }: RecordHead): Recorde
     payload: bytes.subarray(payload, end),
     runAt: bytes.readDoubleLE(at),
     enqueuedAt: bytes.readDoubleLE(at + 8),
-    priority: bytes.readDoubleLE(at + 16),
-    maxAttempts: getU32(bytes, at + 24),
+    expiresAt: bytes.readDoubleLE(at + 16),
+    priority: bytes.readInt32LE(at + 24),
+    maxAttempts: getU32(bytes, at + 28),
+    timeout: getU32(bytes, at + 32),
     atMostOnce: (flags & RecordFlag.AT_MOST_ONCE) !== 0,
   }
 }
