@@ -5,6 +5,7 @@ import { settingsOf } from '#offstage/actors/settings.js'
 import { ConfigurationError } from '#offstage/errors.js'
 import { type Config, loadConfig } from '#offstage/supervisor/config.js'
 import { environmentVariable, SETTING_NAMES, SETTINGS } from '#offstage/supervisor/settings.js'
+import { decodeValue } from '#offstage/wire/codec.js'
 
 function load(t: Test, file: string, extra: Partial<Parameters<typeof loadConfig>[0]> = {}): Config {
   const cwd = t.testdir({ 'offstage.yml': file })
@@ -56,7 +57,9 @@ t.test('a file in the style of the original is read: leading colons, the old sec
   t.equal(config.environment, 'production')
   t.equal(config.log_level, 'debug')
   t.equal(config.schedules.length, 1)
-  t.match(config.schedules[0], { worker: 'foo_worker', method: 'some_task', data: 'hello' })
+  const [schedule] = config.schedules
+  t.match(schedule, { worker: 'foo_worker', method: 'some_task' })
+  t.equal(decodeValue(schedule!.argument), 'hello')
 })
 
 t.test('flags win over the environment, the environment over the file, the file over defaults', async (t) => {
