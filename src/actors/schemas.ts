@@ -86,15 +86,14 @@ export function checkedMethod(name: string, schema: StandardSchema, method: Meth
 export function fitArgument(name: string, schema: StandardSchema, argument: unknown): unknown {
   try {
     const validated = schema['~standard'].validate(argument)
-    if (!(validated instanceof Promise)) return outcomeOf(name, validated)
-    return validated.then(
-      (later) => outcomeOf(name, later),
-      (thrown: unknown) => {
-        throw broken(name, thrown)
-      },
-    )
+    if (!isThenable(validated)) return outcomeOf(name, validated)
+    return Promise.resolve(validated)
+      .then((later) => outcomeOf(name, later))
+      .catch((thrown: unknown) => {
+        throw notCalled(name, thrown)
+      })
   } catch (thrown) {
-    throw thrown instanceof NotCalled ? thrown : broken(name, thrown)
+    throw notCalled(name, thrown)
   }
 }
 
@@ -135,11 +134,17 @@ function clip(text: string): string {
   return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`
 }
 
-/** The schema itself failed. */
-function broken(name: string, thrown: unknown): NotCalled {
+/** As it is, unless the schema itself failed. */
+function notCalled(name: string, thrown: unknown): NotCalled {
+  if (thrown instanceof NotCalled) return thrown
   const remote = describeThrown(thrown)
   const message = `the schema of ${name} failed: ${remote.message}`
   return new NotCalled(new RemoteWorkerError('WORKER_ERROR', message, { remote, details: { method: name } }))
+}
+
+/** What a schema gives need not be a promise of this realm, or of Node's. */
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'then') === 'function'
 }
 
 function isSchema(value: unknown): value is StandardSchema {

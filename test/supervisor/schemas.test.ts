@@ -7,6 +7,7 @@ import { startSupervisor } from 'offstage/supervisor'
 import { testWorker } from 'offstage/testing'
 import t from 'tap'
 import { Checker } from '#offstage/actors/checks/checker.js'
+import { Draining } from '#offstage/errors.js'
 import { encodeValue } from '#offstage/wire/codec.js'
 import { Server } from '../support/server.js'
 import OrderWorker from './schema_workers/order_worker.js'
@@ -131,6 +132,9 @@ t.test('a schema that fails is an error that says so', async (t) => {
   const failed = { code: 'WORKER_ERROR', executed: 'no', message: /the schema of broken failed: no table of prices/ }
   await t.rejects(untyped.broken!({ arg: 1 }), { ...failed, remote: { name: 'RangeError' } })
   await t.rejects(untyped.enqBroken!({ arg: 1, jobKey: 'k' }), failed)
+  const later = { ...failed, message: /the schema of brokenLater failed: / }
+  await t.rejects(untyped.brokenLater!({ arg: 1 }), later)
+  await t.rejects(untyped.enqBrokenLater!({ arg: 1, jobKey: 'k' }), later)
 })
 
 t.test('a schema that ends its thread costs what was being checked, and no more', async (t) => {
@@ -156,7 +160,7 @@ t.test('a schema that does not end is ended', async (t) => {
   )
   const worker = { name: 'endless_worker', schemas: ['run'], env: {}, memoryLimit: 0 }
   const checker = new Checker({ file, worker, overrides: {}, patience: 4_000 })
-  t.teardown(() => checker.end(new Error('over') as never))
+  t.teardown(() => checker.end(new Draining('over')))
   t.equal(checker.check('other', new Uint8Array(0)), undefined)
   await checker.check('run', encodeValue('right'))
   const endless = checker.check('run', encodeValue('endless'))!
@@ -164,6 +168,19 @@ t.test('a schema that does not end is ended', async (t) => {
   await t.rejects(endless, { code: 'WORKER_CRASHED', executed: 'no', message: /no answer within 4 s/ })
   await t.rejects(behind, { code: 'WORKER_CRASHED', executed: 'no' })
   await checker.check('run', encodeValue('right again'))
+
+  const left = t.rejects(checker.check('run', encodeValue('endless'))!, { code: 'DRAINING' })
+  await checker.end(new Draining('over'))
+  await left
+})
+
+t.test('more arguments than a batch takes are checked one batch after the other', async (t) => {
+  const job = (i: number, arg: unknown) => ({ worker: 'order_worker', method: 'reserve', jobKey: `seat ${i}`, arg })
+  const seats = Array.from({ length: 1_500 }, (_, i) => job(i, 'x'.repeat(i < 8 ? 600_000 : 10)))
+  const before = await middleMan.enqueueMany(seats)
+  t.ok(before.every(({ created }) => created))
+  const taken = [...seats.slice(0, 1_400), job(2_000, 'taken')]
+  await t.rejects(middleMan.enqueueMany(taken.slice(8)), { code: 'BAD_ARGUMENT', details: { jobKey: 'seat 2000' } })
 })
 
 t.test('data of schedules is checked at the start', async (t) => {

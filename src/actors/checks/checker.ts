@@ -11,7 +11,9 @@ import type { WorkerDescription } from '../description.js'
 import type { CheckAnswer, CheckBatch, CheckerData } from './batch.js'
 
 const PATIENCE = 10_000
-const MOST_IN_A_BATCH = 1_000
+/** Of one batch. The next one is collected meanwhile, so longer ones gain nothing. */
+const MOST_QUESTIONS = 1_000
+const MOST_BYTES = 4 * 1024 * 1024
 
 interface Question {
   readonly method: string
@@ -77,7 +79,7 @@ export class Checker {
 
   #ask(): void {
     if (this.#ended || this.#waiting.length === 0) return
-    this.#asked = this.#waiting.splice(0, MOST_IN_A_BATCH)
+    this.#asked = this.#waiting.splice(0, countOf(this.#waiting))
     const batch = batchOf(this.#asked)
     this.#thread ??= this.#start()
     const { patience = PATIENCE } = this.#options
@@ -146,6 +148,16 @@ export class Checker {
     this.#thread = undefined
     await thread?.terminate()
   }
+}
+
+/** How many of them make a batch: one at least. */
+function countOf(questions: readonly Question[]): number {
+  let bytes = 0
+  const end = questions.findIndex(({ argument }, i) => {
+    bytes += argument.length
+    return i > 0 && (i >= MOST_QUESTIONS || bytes > MOST_BYTES)
+  })
+  return end < 0 ? questions.length : end
 }
 
 /** In memory of its own, which can be handed over. */

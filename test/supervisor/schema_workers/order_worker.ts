@@ -30,6 +30,14 @@ export default class OrderWorker extends MetaWorker {
         },
       },
     },
+    brokenLater: {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        // What comes is nothing that Standard Schema knows.
+        validate: async () => undefined as never,
+      },
+    },
   } as const
 
   readonly #ran: unknown[] = []
@@ -61,6 +69,10 @@ export default class OrderWorker extends MetaWorker {
 
   broken(): void {
     this.#ran.push('broken')
+  }
+
+  brokenLater(): void {
+    this.#ran.push('brokenLater')
   }
 
   plain(value: unknown): void {
