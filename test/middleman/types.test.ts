@@ -1,4 +1,5 @@
 /** What the types of worker proxies allow and refuse: a wrong call that compiled would break the build here. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type } from 'arktype'
 import { expectTypeOf } from 'expect-type'
 import t from 'tap'
@@ -6,6 +7,7 @@ import * as v from 'valibot'
 import { z } from 'zod'
 import { MetaWorker } from '#offstage/actors/index.js'
 import { methodTable } from '#offstage/actors/methods.js'
+import type { StandardSchema } from '#offstage/actors/schemas.js'
 import type {
   AnyOptions,
   DequeueOptions,
@@ -289,6 +291,10 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   // A class without schemas is as good as the type of its instances.
   expectTypeOf<keyof WorkerProxy<typeof BillingWorker>>().toEqualTypeOf<keyof WorkerProxy<BillingWorker>>()
   await middleMan.worker<typeof BillingWorker>('billing_worker').someTask({ arg: charge })
+
+  // Our few types of the standard take whatever follows it.
+  expectTypeOf<StandardSchemaV1<string, Date>>().toExtend<StandardSchema<string, Date>>()
+  expectTypeOf<StandardSchemaV1>().toExtend<StandardSchema>()
 
   // Without a class, any name goes and results are unknown.
   expectTypeOf<WorkerProxy>().toEqualTypeOf<UntypedWorkerProxy>()
