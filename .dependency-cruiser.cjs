@@ -1,8 +1,8 @@
 /** The layers of docs/ARCHITECTURE.md: imports only point down, and there are no cycles. */
-const layer = (name, allowed) => ({
-  name: `${name}-knows-only-${allowed.length === 0 ? 'itself' : allowed.join('-and-')}`,
+const layer = (name, allowed, besides = '^$') => ({
+  name: `${name.replaceAll('/', '-')}-knows-only-${allowed.length === 0 ? 'itself' : allowed.join('-and-').replaceAll('/', '-')}`,
   severity: 'error',
-  from: { path: `^src/${name}/` },
+  from: { path: `^src/${name}/`, pathNot: besides },
   to: { path: '^src/', pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/errors\\.ts$` },
 })
 
@@ -10,9 +10,11 @@ module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     layer('wire', []),
-    layer('persistence', []),
+    layer('persistence', [], '^src/persistence/results/'),
+    // Servers and clients share what lies in memcached, and which server of several a key belongs to.
+    layer('persistence/results', ['wire']),
     layer('actors', ['wire']),
-    layer('middleman', ['wire']),
+    layer('middleman', ['wire', 'persistence/results']),
     layer('supervisor', ['actors', 'persistence', 'wire']),
     layer('cli', ['supervisor', 'middleman', 'actors', 'persistence', 'wire']),
     {

@@ -21,8 +21,11 @@ export interface ActorOptions {
   overrides?: Partial<WorkerSettings>
   /** What the worker finds in its cache when it is started, again too. */
   initialCache?: () => Iterable<CacheChange>
-  /** A change that the worker made. Comes before the result of that turn. */
-  onCache: (change: CacheChange) => void
+  /**
+   * A change that the worker made. Comes before the result of that turn, which waits for the promise where `cache.awaited` is
+   * set; it rejects with an `OffstageError`.
+   */
+  onCache: (change: CacheChange) => void | Promise<void>
   cache?: CacheRules
   /** The state or the room has changed: at most once per event-loop turn. */
   onChange: () => void

@@ -37,6 +37,10 @@ export class CacheCopy implements CacheEntries {
     return this.#rules.largest
   }
 
+  get awaited(): boolean {
+    return this.#rules.awaited
+  }
+
   get size(): number {
     return this.keys().length
   }

@@ -3,7 +3,7 @@
  * everything that the turn started finds it again: also when turns interleave, and after the turn has ended.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Cancelled, DeadlineExceeded } from '../errors.js'
+import { Cancelled, DeadlineExceeded, type OffstageError } from '../errors.js'
 
 /** `als.run` costs 17 ns a call on Node 20 and 190 ns on Node 24; an `await` then costs 120 ns more on Node 20. */
 export const calls = new AsyncLocalStorage<Call>()
@@ -35,6 +35,11 @@ export class Call {
   ended = false
   /** The answer to `finish()` or `release()`: the first one decides. */
   settled: { release: boolean; current: Promise<boolean> } | undefined
+  /** Changes of the cache that it has made and that are not known to be kept; the first that could not be. */
+  unstored = 0
+  storeError: OffstageError | undefined
+  /** Called when there are none left. */
+  whenStored: (() => void) | undefined
   /** Of a turn that is not a message; hears what it threw, or undefined. */
   whenEnded: ((thrown: unknown) => void) | undefined
   #controller: AbortController | undefined

@@ -2,7 +2,9 @@
  * The supervisor's end of the channel to one host, from its start to its exit: writes frames into the batch
  * that is sent next, and says what the host's frames mean.
  */
+import type { OffstageError } from '../errors.js'
 import { decodeValue, encodeValue } from '../wire/codec.js'
+import { encodeFailure } from '../wire/failure.js'
 import { FrameReader, HEADER_BYTES, writeHeader } from '../wire/frame.js'
 import { Outbox } from '../wire/outbox.js'
 import { type CacheChange, readCacheFrame, writeCacheFrame } from './cache-frame.js'
@@ -44,7 +46,7 @@ export interface LinkEvents {
   created(): void
   /** The body of an ERROR. */
   createFailed(body: Uint8Array): void
-  cache(change: CacheChange): void
+  cache(change: CacheChange): void | Promise<void>
   log(line: LogLine): void
   output(stream: 'stdout' | 'stderr', text: string): void
   stopped(): void
@@ -182,7 +184,7 @@ export class HostLink {
         return
       }
       case HostFrame.CACHE:
-        this.#events.cache(readCacheFrame(flags, corr, bytes, start, end))
+        this.#store(readCacheFrame(flags, corr, bytes, start, end))
         return
       case HostFrame.LOG:
         this.#events.log(decodeValue(bytes, start, end) as LogLine)
@@ -205,6 +207,18 @@ export class HostLink {
       case HostFrame.STOPPED:
         this.#events.stopped()
     }
+  }
+
+  #store(change: CacheChange): void {
+    const stored = this.#events.cache(change)
+    stored?.then(
+      () => this.#stored(change, EMPTY_MAP),
+      (error: OffstageError) => this.#stored(change, encodeFailure(error)),
+    )
+  }
+
+  #stored({ number }: CacheChange, body: Uint8Array): void {
+    if (!this.#over) this.#out.frame(HostFrame.STORED, 0, number, body)
   }
 
   #settled(token: number, current: boolean): void {

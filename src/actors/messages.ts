@@ -24,6 +24,7 @@
  * | 47   | LOG           | supervisor | 0       | CBOR `LogLine`                                                |
  * | 48   | STOPPED       | supervisor | 0       | `a0`                                                          |
  * | 49   | TOLD          | supervisor | message | `a0`: a method that runs has been told of its CANCEL          |
+ * | 50   | STORED        | host       | change  | `a0`: clients find it; or the body of an ERROR: they do not   |
  *
  * Every TURN gets one RESULT, FAILED or ENDED. CACHE carries the number of the change: see cache-frame.ts. Deadlines are milliseconds of
  * `monotonic()`, one clock for all threads and processes of a machine.
@@ -50,9 +51,10 @@ export const HostFrame = {
   LOG: 47,
   STOPPED: 48,
   TOLD: 49,
+  STORED: 50,
 } as const
 
-export const LAST_HOST_FRAME = 49
+export const LAST_HOST_FRAME = 50
 
 /** Flags, one meaning per frame type. */
 export const TIMED = 1
@@ -78,9 +80,11 @@ export interface CacheRules {
   readonly ttl: number
   /** Bytes of the largest key and value that are kept; 0 for any. */
   readonly largest: number
+  /** Each change is answered by STORED, and the turn that has made it waits for that before its caller has the result. */
+  readonly awaited: boolean
 }
 
-export const ANY_CACHE: CacheRules = { ttl: 0, largest: 0 }
+export const ANY_CACHE: CacheRules = { ttl: 0, largest: 0, awaited: false }
 
 export interface LoadFailure {
   message: string

@@ -4,12 +4,13 @@
  */
 import { type OffstageError, RemoteWorkerError } from '../errors.js'
 import { decodeValue, encodeValue } from '../wire/codec.js'
-import { describeThrown, encodeFailure } from '../wire/failure.js'
+import { decodeFailure, describeThrown, encodeFailure } from '../wire/failure.js'
 import { FrameReader, writeU32 } from '../wire/frame.js'
 import { Outbox } from '../wire/outbox.js'
 import { ResultCache } from './cache.js'
 import { CacheCopy } from './cache-copy.js'
-import { readCacheFrame, writeCacheFrame } from './cache-frame.js'
+import { type CacheChange, readCacheFrame, writeCacheFrame } from './cache-frame.js'
+import { CacheWrites } from './cache-writes.js'
 import { Call, calls, task } from './call.js'
 import type { Clock } from './clock.js'
 import { construct, type WorkerContext } from './context.js'
@@ -63,6 +64,7 @@ export class Runtime implements WorkerContext, TurnOutput {
   readonly #out: Outbox
   readonly #reader: FrameReader
   readonly #stopping = new AbortController()
+  readonly #writes = new CacheWrites((call, error) => this.#unstored(call, error))
   readonly #settlements = new Map<number, (current: boolean) => void>()
   #lastToken = 0
   #class: LoadedClass | undefined
@@ -85,7 +87,7 @@ export class Runtime implements WorkerContext, TurnOutput {
     const { clock } = options
     this.cached = new CacheCopy(
       () => clock.now(),
-      (change) => writeCacheFrame(this.#out, change),
+      (change) => this.#change(change),
     )
     this.cache = new ResultCache(this.cached)
     this.logger = new WorkerLogger((line) => this.writeLog(line))
@@ -235,6 +237,9 @@ export class Runtime implements WorkerContext, TurnOutput {
       case HostFrame.CACHE:
         this.cached.receive(readCacheFrame(flags, corr, bytes, start, end))
         return
+      case HostFrame.STORED:
+        this.#writes.end(corr, bytes[start] === EMPTY_MAP[0] ? undefined : decodeFailure(bytes, start, end))
+        return
       case HostFrame.LOAD:
         void this.#load(decodeValue(bytes, start, end) as LoadRequest)
         return
@@ -327,6 +332,20 @@ export class Runtime implements WorkerContext, TurnOutput {
     call.whenEnded = ended
     turns.add(call)
     turns.work()
+  }
+
+  #change(change: CacheChange): void {
+    if (this.cached.awaited) {
+      const call = calls.getStore()
+      this.#writes.begin(change.number, call?.owner === this ? call : undefined)
+    }
+    writeCacheFrame(this.#out, change)
+  }
+
+  #unstored(call: Call | undefined, err: OffstageError): void {
+    const log = () => this.logger.error({ err }, `what ${this.workerName} has cached is not kept: ${err.message}`)
+    if (call === undefined) log()
+    else calls.run(call, log)
   }
 
   #logTaskError(call: Call, thrown: unknown): void {

@@ -6,7 +6,7 @@
  * so that cancellations, timers and sockets are heard while a full batch is worked off.
  */
 
-import { Cancelled, DeadlineExceeded, type OffstageError, RemoteWorkerError } from '../errors.js'
+import { Cancelled, DeadlineExceeded, type OffstageError, RemoteWorkerError, ResultStorageError } from '../errors.js'
 import { decodeValue } from '../wire/codec.js'
 import { readEnvelope } from '../wire/envelope.js'
 import { describeThrown } from '../wire/failure.js'
@@ -51,6 +51,8 @@ export class Turns {
   readonly #queue = new Fifo<Call>()
   /** Calls whose promise is pending, by message number, for CANCEL. */
   readonly #pending = new Map<number, Call>()
+  /** Calls whose method has returned, and whose answer waits until what they have cached is kept. */
+  readonly #unstored = new Map<number, Call>()
   #running = 0
   #inRun = false
   #resuming = false
@@ -101,6 +103,12 @@ export class Turns {
       // The supervisor has answered it, unless the caller is the queue, which must not hear of an end before there is one.
       if (overdue && running.jobId === 0) running.answered = true
       this.#output.told(running)
+      return
+    }
+    const unstored = this.#unstored.get(corr)
+    if (unstored !== undefined) {
+      unstored.cancel(why)
+      this.#abandon(unstored, overdue)
       return
     }
     const waiting = this.#queue.find((call) => call.corr === corr && call.task === undefined)
@@ -221,10 +229,35 @@ export class Turns {
   #returned(call: Call, value: unknown): void {
     this.#end(call)
     if (call.task !== undefined || call.answered) this.#output.ended(call, undefined)
+    else if (call.unstored === 0) this.#answer(call, value)
     else {
-      call.answered = true
-      this.#output.result(call, value)
+      this.#unstored.set(call.corr, call)
+      call.whenStored = () => {
+        this.#unstored.delete(call.corr)
+        this.#answer(call, value)
+        this.#checkIdle()
+      }
     }
+  }
+
+  #answer(call: Call, value: unknown): void {
+    if (call.storeError !== undefined) {
+      this.#fail(call, notKept(call.method, call.storeError))
+      return
+    }
+    call.answered = true
+    this.#output.result(call, value)
+  }
+
+  /** The caller does not wait until what the method has cached is kept. */
+  #abandon(call: Call, overdue: boolean): void {
+    this.#unstored.delete(call.corr)
+    call.whenStored = undefined
+    if (overdue && call.jobId === 0) {
+      call.answered = true
+      this.#output.ended(call, undefined)
+    } else this.#fail(call, this.#failure(call, undefined))
+    this.#checkIdle()
   }
 
   #rejected(call: Call, thrown: unknown): void {
@@ -308,11 +341,16 @@ export class Turns {
   }
 
   #checkIdle(): void {
-    if (this.#whenIdle.length === 0 || this.#running > 0 || this.#queue.length > 0) return
+    if (this.#whenIdle.length === 0 || this.#running > 0 || this.#queue.length > 0 || this.#unstored.size > 0) return
     const waiting = this.#whenIdle
     this.#whenIdle = []
     for (const idle of waiting) idle()
   }
+}
+
+function notKept(method: string, { code, message, retryable, details, cause }: OffstageError): ResultStorageError {
+  const facts = { executed: 'yes', retryable, details, cause } as const
+  return new ResultStorageError(code, `${method} has run, but what it cached is not kept: ${message}`, facts)
 }
 
 function overdueError(method: string, executed: 'no' | 'maybe'): DeadlineExceeded {

@@ -11,12 +11,14 @@ import {
   OutcomeUnknown,
 } from '../errors.js'
 import { Verb } from '../wire/envelope.js'
+import { Rendezvous } from '../wire/rendezvous.js'
 import type { Address } from './addresses.js'
 import { type Call, type CallOwner, cancelled, HARMLESS } from './call.js'
 import type { ChannelOptions } from './channel.js'
 import { Link, type LinkOwner } from './link.js'
-import { Places, placeKey } from './place.js'
+import { placeKey } from './place.js'
 import { Rotation } from './rotation.js'
+import { SharedResults, type SharedStorage } from './shared-results.js'
 import { WaitingRoom } from './waiting-room.js'
 
 export interface ClusterOptions extends Omit<ChannelOptions, 'timeout'> {
@@ -28,6 +30,8 @@ export interface ClusterOptions extends Omit<ChannelOptions, 'timeout'> {
   readonly connectTimeout: number
   /** Milliseconds for a call that has no timeout of its own; -1 for none. */
   readonly timeout: number
+  /** Where cached results are; by default with the servers. */
+  readonly results?: SharedStorage
 }
 
 const HEARTBEAT_CHECK = 1_000
@@ -42,22 +46,24 @@ export class Cluster implements LinkOwner, CallOwner {
   readonly #connectTimeout: number
   readonly #timeout: number
   readonly #rotation: Rotation<Link>
-  readonly #places: Places<Link>
+  readonly #places: Rendezvous<Link>
   readonly #waiting: WaitingRoom
   readonly #heartbeat: NodeJS.Timeout
+  readonly #results: SharedResults | undefined
   #onProgress: (() => void) | undefined
   /** Calls that came before it was known who is up, and what is done with them then. */
   readonly #early = new Map<Call, () => void>()
   #closed = false
 
   constructor(options: ClusterOptions) {
-    const { addresses, local, connectTimeout, timeout, ...channel } = options
+    const { addresses, local, connectTimeout, timeout, results, ...channel } = options
     this.links = addresses.map((address) => new Link(address, this, { ...channel, timeout: connectTimeout }))
     this.#local = this.links.find(({ address }) => address.text === local?.text) ?? this.links[0]!
     this.#connectTimeout = connectTimeout
     this.#timeout = timeout
+    this.#results = results === undefined ? undefined : new SharedResults(results)
     this.#rotation = new Rotation(this.links)
-    this.#places = new Places(this.links)
+    this.#places = new Rendezvous(this.links, ({ address }) => address.text)
     this.#waiting = new WaitingRoom(connectTimeout, (call) => {
       call.fail(this.unavailable(call.title, call))
       this.#hold()
@@ -106,7 +112,10 @@ export class Cluster implements LinkOwner, CallOwner {
     if (signal?.aborted) return Promise.reject(cancelled(call, signal))
     if (call.limit < 0) call.limit = this.#timeout
     const promise = call.begin(this)
-    if (!this.connecting) this.#send(call)
+    if (this.#results?.concerns(call)) {
+      if (this.#closed) call.fail(closed(call))
+      else void this.#results.serve(call)
+    } else if (!this.connecting) this.#send(call)
     else {
       call.delayed = true
       this.#early.set(call, () => this.#send(call))
@@ -163,6 +172,11 @@ export class Cluster implements LinkOwner, CallOwner {
     else for (const link of this.links) link.forget(call)
   }
 
+  /** Cached results are not with the servers: who asks for one need not go to all of them. */
+  get sharesResults(): boolean {
+    return this.#results !== undefined
+  }
+
   /** Takes no more calls, and ends when those under way are answered, at the latest after `timeout` ms. */
   async close(timeout: number): Promise<void> {
     this.#closed = true
@@ -175,6 +189,7 @@ export class Cluster implements LinkOwner, CallOwner {
       call.fail(closed(call))
     }
     await Promise.all(this.links.map((link) => link.close(timeout)))
+    this.#results?.close()
   }
 
   up(): void {

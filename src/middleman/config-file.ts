@@ -14,8 +14,12 @@ import {
 } from './addresses.js'
 import { type IdentityOptions, tlsFromFiles } from './identity.js'
 import { show } from './options.js'
+import { type SharedStorage, sharedStorage } from './shared-results.js'
 
-export interface ClientSection extends IdentityOptions, Servers {}
+export interface ClientSection extends IdentityOptions, Servers {
+  /** Where cached results are; undefined: with the servers. */
+  readonly results?: SharedStorage | undefined
+}
 
 /**
  * The addresses under `client`, and the server of the section `supervisor` (or `backgroundrb`): its socket, or its ip and
@@ -25,8 +29,9 @@ export interface ClientSection extends IdentityOptions, Servers {}
 export function clientFrom(path: string, env: NodeJS.ProcessEnv = process.env): ClientSection {
   const file = section(read(path), path)
   const { client } = file
+  const results = resultsOf(file, path, env)
   if (typeof client !== 'object' || client === null || Array.isArray(client)) {
-    return serversOf(file, client, path, env)
+    return { ...serversOf(file, client, path, env), ...results }
   }
   const { servers, user, password, tls, ...unknown } = section(client, `${path}: client`)
   const [extra] = Object.keys(unknown)
@@ -48,7 +53,31 @@ export function clientFrom(path: string, env: NodeJS.ProcessEnv = process.env): 
     user: name,
     password: secret,
     tls: tlsFromFiles(tls, `${path}: client.tls`),
+    ...results,
   }
+}
+
+function resultsOf(
+  file: Record<string, unknown>,
+  path: string,
+  env: NodeJS.ProcessEnv,
+): Pick<ClientSection, 'results'> {
+  const all = (found: unknown, name: string) =>
+    Object.fromEntries(
+      Object.entries(section(found, `${path}: ${name}`)).map(([key, item]) => [
+        key,
+        value(item, `${name}.${key}`, path, env),
+      ]),
+    )
+  const { result_storage, result_ttl } = section(file.supervisor ?? file.backgroundrb, `${path}: supervisor`)
+  const supervisor = all({ result_storage, result_ttl }, 'supervisor')
+  const given = file.memcache
+  const memcache =
+    typeof given === 'object' && !Array.isArray(given) && given !== null
+      ? all(given, 'memcache')
+      : value(given, 'memcache', path, env)
+  const results = sharedStorage(supervisor, memcache, path, env)
+  return results === undefined ? {} : { results }
 }
 
 function serversOf(file: Record<string, unknown>, servers: unknown, path: string, env: NodeJS.ProcessEnv): Servers {

@@ -1,11 +1,13 @@
 /** What `MiddleMan.connect`, `fromConfig` and `lazy` take, and what comes of it: the options of a cluster. */
 import { existsSync } from 'node:fs'
 import { InvalidArgument } from '../errors.js'
+import { type MemcacheOptions, readMemcache } from '../persistence/results/memcached/options.js'
 import { address, DEFAULT_HOST, DEFAULT_PORT, parseAddresses, type Servers, serversWith } from './addresses.js'
 import type { ClusterOptions } from './cluster.js'
-import { clientFrom } from './config-file.js'
+import { type ClientSection, clientFrom } from './config-file.js'
 import { type IdentityOptions, identityOf } from './identity.js'
 import { asBag, isSignal, show, text, timeoutOf } from './options.js'
+import { type SharedStorage, sharedStorage } from './shared-results.js'
 
 export interface ConnectOptions extends IdentityOptions {
   /**
@@ -17,6 +19,12 @@ export interface ConnectOptions extends IdentityOptions {
   host?: string | undefined
   /** Default 11006. */
   port?: number | undefined
+  /**
+   * The memcached servers where the supervisors have cached results (`result_storage: memcache`): `'10.0.0.1:11211'`, several
+   * with commas between, or a bag with a namespace. `askResult` and `resetResult` go there. By default the servers of
+   * OFFSTAGE_MEMCACHE where OFFSTAGE_RESULT_STORAGE is `memcache`, else those of the configuration file (docs/RESULTS.md).
+   */
+  memcache?: string | MemcacheOptions | undefined
   /** Milliseconds for every call that has no timeout of its own. Default: none. */
   timeout?: number | undefined
   /** Milliseconds that a call waits for a connection. Default 5000. */
@@ -38,7 +46,7 @@ export interface LazyOptions extends Omit<ConnectOptions, 'signal'> {
 const DEFAULT_CONNECT_TIMEOUT = 5_000
 /** Where the supervisor looks, too. */
 const CONFIG_NAMES = ['offstage.yml', 'config/offstage.yml', 'config/backgroundrb.yml'] as const
-const KEYS = ['client', 'host', 'port', 'user', 'password', 'tls', 'timeout', 'connectTimeout'] as const
+const KEYS = ['client', 'host', 'port', 'user', 'password', 'tls', 'memcache', 'timeout', 'connectTimeout'] as const
 
 /** Of `MiddleMan.connect`. */
 export function connectOptions(options: unknown): ClusterOptions {
@@ -99,17 +107,25 @@ function serversOf(client: unknown, host: unknown, port: unknown): Servers {
 function clusterOptions(
   servers: Servers,
   options: Record<string, unknown>,
-  file: IdentityOptions = {},
+  file: Pick<ClientSection, keyof IdentityOptions | 'results'> = {},
 ): ClusterOptions {
-  const { timeout, connectTimeout, signal, user, password, tls } = options
+  const { timeout, connectTimeout, signal, user, password, tls, memcache } = options
   if (signal !== undefined && !isSignal(signal)) {
     throw new InvalidArgument(`signal is ${show(signal)}: it has to be an AbortSignal`)
   }
+  const results = resultsOf(memcache, file.results)
   return {
     ...identityOf({ user, password, tls } as IdentityOptions, file),
+    ...(results === undefined ? {} : { results }),
     ...servers,
     connectTimeout:
       connectTimeout === undefined ? DEFAULT_CONNECT_TIMEOUT : timeoutOf(connectTimeout, 'connectTimeout'),
     timeout: timeout === undefined ? -1 : timeoutOf(timeout, 'timeout'),
   }
+}
+
+/** The option wins over the environment, and that over the file. */
+function resultsOf(option: unknown, file: SharedStorage | undefined, env = process.env): SharedStorage | undefined {
+  if (option !== undefined) return { memcache: readMemcache(option, 'memcache'), ttl: file?.ttl ?? 0 }
+  return file ?? sharedStorage({}, undefined, 'the environment', env)
 }

@@ -25,6 +25,7 @@ export {
   WorkerKeyInUse,
   WorkerStopped,
 } from '../errors.js'
+export type { MemcacheOptions } from '../persistence/results/memcached/options.js'
 export type { ConfigOptions, ConnectOptions, LazyOptions } from './connect-options.js'
 export type { TlsOptions } from './endpoint.js'
 export type { IdentityOptions } from './identity.js'

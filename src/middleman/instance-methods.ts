@@ -30,9 +30,18 @@ export function instanceMethods(target: Target): InstanceMethods {
     return valuesOf(whereItIs(outcomes), title).includes(true)
   }
   return {
-    askResult: (key, options) => first(target, () => askResult(options, key)),
+    askResult: (key, options) => {
+      const make = () => askResult(options, key)
+      return shared(target, make) ?? first(target, make)
+    },
     async resetResult(key, value, options) {
-      const { outcomes, title } = await reach(target, () => resetResult(options, key, value))
+      const make = () => resetResult(options, key, value)
+      const done = shared(target, make)
+      if (done !== undefined) {
+        await done
+        return
+      }
+      const { outcomes, title } = await reach(target, make)
       valuesOf(whereItIs(outcomes), title)
     },
     async workerInfo(options) {
@@ -73,6 +82,18 @@ export async function reach(
   if (host === 'all') return { call, outcomes: await everywhere(route, () => make().call, onValue), title, host }
   call.to = serverOf(route, host)
   return { call, outcomes: [{ server: call.to.address.text, value: await route.call(call) }], title, host }
+}
+
+/** What comes of a call about a cached result that is the same for all servers, whichever is named; else undefined. */
+function shared({ route }: Target, make: () => Made): Promise<unknown> | undefined {
+  try {
+    if (!route.sharesResults) return undefined
+    const { call, host } = make()
+    if (host !== 'all') serverOf(route, host)
+    return route.call(call)
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /** The first value that is not null; null when no server has one. */

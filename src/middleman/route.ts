@@ -47,6 +47,10 @@ export class Route {
     return this.#cluster().find(host)
   }
 
+  get sharesResults(): boolean {
+    return this.#cluster().sharesResults
+  }
+
   placeOf(key: string): Link {
     return this.#cluster().placeOf(key)
   }

@@ -215,10 +215,10 @@ export interface NewWorkerOptions extends ServerOptions {
 export interface InstanceMethods {
   /**
    * The value that the worker put into its cache under that key; null when there is none. Of several servers it is the first
-   * value that comes.
+   * value that comes. With `result_storage: memcache` it is read from there; rejects with `ResultStorageError` when that fails.
    */
   askResult(key: string, options?: ServerOptions): Promise<unknown>
-  /** Overwrites a cached result, or clears it when there is no value. */
+  /** Overwrites a cached result, or clears it when there is no value. Rejects with `ResultStorageError`, as `askResult`. */
   resetResult(key: string, value?: unknown, options?: ServerOptions): Promise<void>
   /** With `host: 'all'` of each server that has the instance; else of one, preferably one where it runs. */
   workerInfo(options: ServerOptions & { host: 'all' }): Promise<WorkerInfo[]>

@@ -7,7 +7,8 @@ import { delimiter, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import type { GroupPlan } from '../actors/group.js'
-import { ConfigurationError } from '../errors.js'
+import { ConfigurationError, InvalidArgument } from '../errors.js'
+import { MEMCACHE_VARIABLE, type MemcachedServers, memcacheFrom } from '../persistence/results/memcached/options.js'
 import { type AccessRules, accessSchema } from './access.js'
 import { describe, type Environment, findConfigFile, readConfigFile } from './config-file.js'
 import { groupsSchema, readGroups } from './group-config.js'
@@ -28,6 +29,8 @@ export interface Config extends Settings {
   readonly users: Users
   /** Who may do what; undefined: everybody everything. */
   readonly access: AccessRules | undefined
+  /** Where cached results are kept; undefined: in the supervisor. */
+  readonly memcache: MemcachedServers | undefined
 }
 
 export interface ConfigSources {
@@ -54,6 +57,7 @@ const fileSchema = z.strictObject({
   schedules: z.record(z.string(), z.record(z.string(), planSchema)).optional(),
   workers: z.record(z.string(), overridesSchema).optional(),
   groups: groupsSchema.optional(),
+  memcache: z.unknown().optional(),
 })
 
 /** Sections without which there is no protection: what somebody meant who left one empty is not to be guessed. */
@@ -105,6 +109,7 @@ export function loadConfig(sources: ConfigSources): Config {
     groups: readGroups(declared ?? {}, parsed.workers ?? {}, 'groups'),
     users: Users.read(parsed.users ?? {}, file ?? 'the configuration'),
     access: parsed.access,
+    memcache: readMemcacheSection(settings.result_storage, parsed.memcache, sources.env, file),
     schedules: readSchedules(parsed.schedules ?? {}, file ?? 'the configuration'),
   }
 }
@@ -125,6 +130,26 @@ function fromText(name: SettingName, text: string): unknown {
   if (typeof SETTINGS[name].fallback === 'string') return text
   const value: unknown = parseYaml(text)
   return value
+}
+
+/** A section that is not used is checked, too. */
+function readMemcacheSection(
+  storage: Settings['result_storage'],
+  section: unknown,
+  env: Environment,
+  file = 'the configuration',
+): MemcachedServers | undefined {
+  try {
+    const memcache = memcacheFrom(section, `${file}: memcache`, env)
+    if (storage !== 'memcache') return undefined
+    if (memcache !== undefined) return memcache
+  } catch (error) {
+    if (error instanceof InvalidArgument) throw new ConfigurationError(error.message, { cause: error })
+    throw error
+  }
+  throw new ConfigurationError(
+    `result_storage is "memcache", and nothing says where that is: add memcache: "10.0.0.1:11211" to ${file}, or set ${MEMCACHE_VARIABLE}`,
+  )
 }
 
 function readSchedules(workers: Record<string, Record<string, Plan>>, file: string): Planned[] {

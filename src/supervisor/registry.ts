@@ -14,16 +14,16 @@ import { WorkerEvents } from '../actors/worker-events.js'
 import { ConfigurationError, Draining, RemoteWorkerError, WorkerKeyInUse, WorkerStopped } from '../errors.js'
 import type { QueueName } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
+import type { CachedResults } from './cached-results.js'
 import type { Logger } from './log.js'
 import { patiently } from './patience.js'
-import type { Results } from './results.js'
 import { Tree } from './tree.js'
 import { settingsOf, type WorkerOverrides } from './worker-overrides.js'
 
 export interface RegistryOptions {
   readonly overrides: ReadonlyMap<string, WorkerOverrides>
   readonly groups: readonly GroupPlan[]
-  readonly results: Pick<Results, 'of' | 'drop'>
+  readonly results: Pick<CachedResults, 'of' | 'drop'>
   readonly log: Logger
   /** In milliseconds: how long running methods get when an instance is stopped. */
   readonly stopTimeout: number

@@ -10,6 +10,7 @@ import { encodeValue } from '../wire/codec.js'
 import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
 import { readU32 } from '../wire/frame.js'
 import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
+import type { CachedResults } from './cached-results.js'
 import type { Caller } from './caller.js'
 import { encodeEnqueuedMany } from './enqueued.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
@@ -18,7 +19,6 @@ import type { JobLimits } from './job-limits.js'
 import { encodeJobList, jobFilter } from './job-list.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
-import type { Results } from './results.js'
 import type { Schedules } from './schedules.js'
 import { Unanswered } from './unanswered.js'
 
@@ -33,7 +33,7 @@ export interface ServiceOptions {
   readonly registry: Registry
   /** Undefined when the durable queue is disabled. */
   readonly store: JobStore | undefined
-  readonly results: Pick<Results, 'get' | 'reset'>
+  readonly results: Pick<CachedResults, 'get' | 'reset'>
   /** As `store`. */
   readonly limits: JobLimits | undefined
   readonly schedules: Schedules
@@ -105,7 +105,7 @@ export class Service {
         break
       case Verb.ASK_RESULT:
         this.#registry.checkWorker(e.worker)
-        caller.answer(corr, this.#options.results.get(e, e.jobKey) ?? NULL)
+        this.#askResult(caller, corr, e)
         break
       case Verb.RESET_RESULT:
         this.#resetResult(caller, corr, e, body.subarray(e.payloadAt))
@@ -175,11 +175,18 @@ export class Service {
     throw error
   }
 
+  #askResult(caller: Caller, corr: number, e: Envelope): void {
+    const value = this.#options.results.get(e, e.jobKey)
+    if (value instanceof Promise) reply(caller, corr, value, (bytes) => bytes ?? NULL)
+    else caller.answer(corr, value ?? NULL)
+  }
+
   #resetResult(caller: Caller, corr: number, e: Envelope, value: Uint8Array): void {
     this.#registry.checkWorker(e.worker)
     checkKeys(e)
-    this.#options.results.reset(e, e.jobKey, value.length === 0 ? undefined : value)
-    caller.answer(corr, TRUE)
+    const done = this.#options.results.reset(e, e.jobKey, value.length === 0 ? undefined : value)
+    if (done === undefined) caller.answer(corr, TRUE)
+    else reply(caller, corr, done, () => TRUE)
   }
 
   #enqueueMany(caller: Caller, corr: number, bytes: Buffer): void {

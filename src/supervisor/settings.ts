@@ -68,7 +68,11 @@ export const SETTINGS = {
     'least level to log',
   ),
   debug_log: setting(z.boolean(), false, 'the same as `log_level: debug`'),
-  result_storage: setting(z.enum(['worker']), 'worker', 'where cached results are kept'),
+  result_storage: setting(
+    z.enum(['worker', 'memcache']),
+    'worker',
+    'where clients find cached results: `worker` is the supervisor itself, `memcache` the servers of that section',
+  ),
   result_ttl: setting(
     seconds(0, LONGEST_TTL / 1_000),
     0,

@@ -14,6 +14,7 @@ import type { JobStore } from '../persistence/store.js'
 import { Credit } from '../wire/credit.js'
 import { WireStats } from '../wire/stats.js'
 import { guardOf } from './access.js'
+import { CachedResults } from './cached-results.js'
 import type { Config } from './config.js'
 import { Dispatcher } from './dispatcher.js'
 import { FailedAttempts } from './failed-attempts.js'
@@ -27,7 +28,6 @@ import { Rates } from './rates.js'
 import { Registry } from './registry.js'
 import { Reloader } from './reloader.js'
 import { Replays } from './replays.js'
-import { Results } from './results.js'
 import { Schedules } from './schedules.js'
 import { Service } from './service.js'
 import { Session } from './session.js'
@@ -51,7 +51,7 @@ export class Supervisor {
   readonly #reloader: Reloader | undefined
   readonly #listener: Listener
   readonly #service: Service
-  readonly #results: Results
+  readonly #results: CachedResults
   readonly #sessions = new Set<Session>()
   readonly #rates: Rates
   readonly #replays = new Replays()
@@ -203,6 +203,7 @@ export class Supervisor {
       // Enqueues that wait for the disk are answered by this, so the sessions end after it.
       await this.#store?.close()
     } finally {
+      this.#results.close()
       for (const session of this.#sessions) session.end()
       await this.#listener.ended()
     }
@@ -220,7 +221,7 @@ interface Parts {
   readonly schedules: Schedules
   readonly reloader: Reloader | undefined
   readonly service: Service
-  readonly results: Results
+  readonly results: CachedResults
 }
 
 async function build(
@@ -232,7 +233,7 @@ async function build(
   let dispatcher: Dispatcher | undefined
   let limits: JobLimits | undefined
   let graveyard: Graveyard | undefined
-  const results = new Results(config, (worker, workerKey) => registry.find(worker, workerKey))
+  const results = new CachedResults(config, (worker, workerKey) => registry.find(worker, workerKey))
   const registry: Registry = new Registry({
     overrides: config.workerOverrides,
     groups: config.groups,

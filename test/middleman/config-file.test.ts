@@ -79,7 +79,7 @@ t.test('wrong options of connect are named', async (t) => {
     [{ signal: 1 }, /signal is 1/],
     [
       { clients: 'a:1' },
-      /no option "clients": allowed are client, host, port, user, password, tls, timeout, connectTimeout, signal/,
+      /no option "clients": allowed are client, host, port, user, password, tls, memcache, timeout, connectTimeout, signal/,
     ],
   ]
   for (const [options, message] of cases) {

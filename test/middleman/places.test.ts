@@ -1,7 +1,8 @@
 import t from 'tap'
 import { parseAddresses } from '#offstage/middleman/addresses.js'
-import { Places, placeKey } from '#offstage/middleman/place.js'
+import { placeKey } from '#offstage/middleman/place.js'
 import { Verb } from '#offstage/wire/envelope.js'
+import { Rendezvous } from '#offstage/wire/rendezvous.js'
 import { echo, type Script } from './scripted-server.js'
 import { connect, received, start, stop, until } from './servers.js'
 
@@ -21,7 +22,7 @@ const queue = (): Script => {
 
 t.test('a place is the same everywhere: the formula gives what docs/CLUSTER.md says', (t) => {
   const servers = parseAddresses('10.0.0.1:11006,10.0.0.2:11006,10.0.0.3:11006').map((address) => ({ address }))
-  const places = new Places(servers)
+  const places = new Rendezvous(servers, ({ address }) => address.text)
   const at = (jobKey: string) => places.find(placeKey('billing_worker', '', jobKey), () => true)?.address.text
   t.same(
     ['invoice-1', 'invoice-2', 'invoice-3', 'invoice-4', 'Grüße'].map(at),
@@ -36,7 +37,7 @@ t.test('a place is the same everywhere: the formula gives what docs/CLUSTER.md s
 
 t.test('keys are spread evenly, and when a server leaves only its own keys move', (t) => {
   const servers = [1, 2, 3, 4].map((i) => ({ address: parseAddresses(`10.0.0.${i}:11006`)[0]! }))
-  const places = new Places(servers)
+  const places = new Rendezvous(servers, ({ address }) => address.text)
   const counts = new Map(servers.map((server) => [server, 0]))
   const evenly = 10_000 / servers.length
   for (let i = 0; i < 10_000; i++) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { CachedResults } from '#offstage/supervisor/cached-results.js'
 import { Registry } from '#offstage/supervisor/registry.js'
-import { Results } from '#offstage/supervisor/results.js'
 import { WORKERS } from '../support/server.js'
 
 async function setUp(t: Test) {
@@ -9,7 +9,10 @@ async function setUp(t: Test) {
   const options = {
     overrides: new Map(),
     groups: [],
-    results: new Results({ result_ttl: 0, result_entries: 10, result_bytes: 1_000 }, () => undefined),
+    results: new CachedResults(
+      { result_ttl: 0, result_entries: 10, result_bytes: 1_000, memcache: undefined },
+      () => undefined,
+    ),
     log,
     stopTimeout: 1_000,
     onChange() {},

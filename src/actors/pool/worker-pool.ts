@@ -116,8 +116,11 @@ export class WorkerPool {
     return {
       cached: (key) => owner.cached.get(key),
       cachedKeys: () => [...owner.cached.keys()],
-      setCached: (key, value, ttl) =>
-        value === undefined ? void owner.cached.delete(key) : owner.cached.set(key, value, ttl),
+      setCached: (key, value, ttl) => {
+        const set = () => (value === undefined ? owner.cached.delete(key) : owner.cached.set(key, value, ttl))
+        if (parent === undefined) set()
+        else calls.run(parent, set)
+      },
       log: (line) => owner.writeLog(line),
       settle: (release) => (parent === undefined ? Promise.resolve(false) : owner.settle(parent, release)),
     }
