@@ -124,8 +124,13 @@ t.test('a worker that blocks its thread, or does not run, holds no check up', as
 
   const sleeping = middleMan.worker<typeof SleepingWorker>('sleeping_worker')
   t.match(await sleeping.enqWake({ arg: { at: 1 }, jobKey: 'right' }), { created: true })
-  const wrong = middleMan.worker('sleeping_worker').enqWake!({ arg: {}, jobKey: 'wrong' })
-  await t.rejects(wrong, { code: 'BAD_ARGUMENT', details: { issues: [{ path: ['at'] }] } })
+  const late = { code: 'BAD_ARGUMENT', details: { issues: [{ path: ['at'] }] } }
+  await t.rejects(sleeping.enqWake({ arg: { at: 11 }, jobKey: 'wrong' }), late, 'it knows the variables of the worker')
+
+  await middleMan.newWorker({ worker: 'sleeping_worker', workerKey: 'awake' })
+  const awake = middleMan.worker<typeof SleepingWorker>('sleeping_worker', 'awake')
+  t.equal(await awake.wake({ arg: { at: 10 } }), 10)
+  await t.rejects(awake.wake({ arg: { at: 11 } }), late)
 })
 
 t.test('a schema that fails is an error that says so', async (t) => {
