@@ -15,6 +15,10 @@ export function checkNewJob(job: NewJob): void {
   if (job.jobKey === '') refuse('jobKey', 'is empty', 'give every queued job a key')
   checkRunAt(job.runAt)
   checkExpiry(job)
+  const { whenTaken } = job
+  if (whenTaken !== undefined && whenTaken !== 'replace' && whenTaken !== 'debounce') {
+    refuse('whenTaken', `is ${whenTaken}`, "give 'replace', 'debounce' or nothing")
+  }
   if (job.priority !== (job.priority | 0)) refuse('priority', `is ${job.priority}`, 'give a whole number of 32 bits')
   const { maxAttempts } = job
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > MAX_ATTEMPTS) {

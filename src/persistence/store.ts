@@ -28,14 +28,23 @@ export interface NewJob extends QueueName {
   readonly expiresAt?: number
   /** Milliseconds that one run may take, for whoever runs it. 0 or absent: as the worker has it. */
   readonly timeout?: number
+  /**
+   * When a job that waits has the key, it becomes this one, under its id and with all attempts: `'replace'` keeps its time,
+   * `'debounce'` takes the new one. Absent: it stays as it is. One that runs always does.
+   */
+  readonly whenTaken?: WhenTaken | undefined
   /** Started at most once: its claim is on disk before it starts, and a crash leaves it dead. */
   readonly atMostOnce: boolean
 }
+
+type WhenTaken = 'replace' | 'debounce'
 
 export interface Enqueued {
   /** The new job, or the unfinished one that has the key. A whole number, growing, unique in the store. */
   readonly id: number
   readonly created: boolean
+  /** The unfinished job that has the key is now what was enqueued. */
+  readonly replaced?: true
 }
 
 /** One start of one job: only the holder of the current attempt may settle it. */

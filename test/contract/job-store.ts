@@ -353,6 +353,64 @@ export function jobStoreContract(open: OpenStore): void {
     t.match(found, [{ jobKey: 'good' }])
   })
 
+  t.test('a waiting job can be replaced by the next enqueue of its key, with or without its time', async (t) => {
+    const { store, time, claimOne } = await setup(t)
+    const payload = (text: string) => Buffer.from(text)
+    const { id } = (await store.enqueue([newJob('k', { payload: payload('old'), maxAttempts: 2 })]))[0]!
+    await store.fail(await claimOne(), FAILURE, { retryIn: 500 })
+    time.now += 1
+    const more = {
+      payload: payload('new and longer'),
+      method: 'resend',
+      priority: 4,
+      maxAttempts: 7,
+      runAt: START + 900,
+    }
+    t.same(await store.enqueue([newJob('k', { ...more, whenTaken: 'replace' })]), [
+      { id, created: false, replaced: true },
+    ])
+    const expected = { id, method: 'resend', state: 'scheduled', priority: 4, attempts: 0, maxAttempts: 7 }
+    const [found] = await store.inspect({})
+    t.match(found, { ...expected, runAt: START + 500, enqueuedAt: START + 1 })
+    t.equal(found!.failure, undefined)
+    t.same(await store.enqueue([newJob('k', { ...more, whenTaken: 'debounce' })]), [
+      { id, created: false, replaced: true },
+    ])
+    t.match(await store.inspect({}), [{ ...expected, runAt: START + 900 }])
+    t.equal(store.nextDue(), START + 900)
+    t.same(await store.enqueue([newJob('k')]), [{ id, created: false }], 'not unless it is asked for')
+    time.now = START + 900
+    const job = await claimOne()
+    t.match(job, { id, attempt: 1, method: 'resend', suspect: false })
+    t.equal(Buffer.from(job.payload).toString(), 'new and longer')
+    t.same(
+      await store.enqueue([newJob('k', { whenTaken: 'debounce' })]),
+      [{ id, created: false }],
+      'a running one stays',
+    )
+    t.same(await store.finish([job]), [true])
+    t.match(await store.enqueue([newJob('k', { whenTaken: 'replace' })]), [{ created: true }])
+  })
+
+  t.test('of many replacements at once the last one stays, and each is answered', async (t) => {
+    const { store, claimOne } = await setup(t)
+    const jobs = Array.from({ length: 30 }, (_, i) =>
+      newJob('k', { payload: Buffer.from(`${i}`), whenTaken: 'debounce' }),
+    )
+    const one = await Promise.all(jobs.map((job) => store.enqueue([job, newJob(`other ${job.payload}`)])))
+    t.same(
+      one.map(([first]) => first!.created || first!.replaced),
+      jobs.map(() => true),
+    )
+    t.equal(new Set(one.map(([first]) => first!.id)).size, 1)
+    t.equal(store.counts().ready, 31)
+    t.equal(Buffer.from((await claimOne()).payload).toString(), '29')
+    t.match(await store.enqueue(jobs.map((job) => ({ ...job, jobKey: 'together' }))), [
+      { created: true },
+      { replaced: true },
+    ])
+  })
+
   t.test('of dead jobs the old ones can be discarded, and the oldest of too many', async (t) => {
     const { store, time, claimOne } = await setup(t)
     await store.enqueue(Array.from({ length: 6 }, (_, i) => newJob(`k${i}`, { maxAttempts: 1 })))

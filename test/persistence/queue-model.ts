@@ -1,5 +1,7 @@
 /** The queue's rules again, as plainly as possible: a list, searched from end to end. For comparison only. */
 
+import type { NewJob } from '#offstage/persistence/store.js'
+
 export interface ModelJob {
   id: number
   worker: string
@@ -70,6 +72,12 @@ export class QueueModel {
     else job.attempts--
     job.state = 'waiting'
     job.runAt = runAt
+  }
+
+  replace(id: number, { runAt, priority, maxAttempts, atMostOnce, whenTaken }: NewJob): void {
+    const job = this.get(id)
+    const time = whenTaken === 'replace' ? job.runAt : runAt
+    Object.assign(job, { runAt: time, priority, maxAttempts, atMostOnce, attempts: 0, suspect: false })
   }
 
   waiting(worker: string, jobKey: string): ModelJob | undefined {

@@ -163,6 +163,7 @@ const operation = fc.oneof(
     priority: fc.constantFrom(-1, 0, 0, 7),
     maxAttempts: fc.integer({ min: 1, max: 3 }),
     atMostOnce: fc.constantFrom(false, false, true),
+    whenTaken: fc.constantFrom(undefined, undefined, 'replace' as const, 'debounce' as const),
     refused: fc.constantFrom(false, false, false, true),
   }),
   fc.record({
@@ -212,8 +213,18 @@ t.test('behaves as the naive model under any history', async (t) => {
         else if (step.op === 'enqueue') {
           const job = newJob(step.jobKey, { ...step, runAt: now + step.delay })
           const id = queue.enqueue(job, next, now)
-          if (id !== next) equal(id, model.enqueue(next, job))
-          else if (step.refused) queue.abort(next++)
+          if (id !== next) {
+            equal(id, model.enqueue(next, job))
+            const holder = model.get(id)
+            const replaces = job.whenTaken !== undefined && holder.state === 'waiting'
+            equal(queue.taken, replaces ? 'replaced' : 'kept')
+            if (!replaces) continue
+            if (step.refused) queue.abort(id)
+            else {
+              queue.commit(id, now)
+              model.replace(id, job)
+            }
+          } else if (step.refused) queue.abort(next++)
           else {
             equal(id, model.enqueue(next, job))
             queue.commit(next++, now)

@@ -13,7 +13,7 @@ import { getU32 } from './format.js'
 import { isInStream, placeOffset, placeSegment, streamPlace, streamPosition } from './place.js'
 import { jobStart, noTexts, RepeatedText, readRecordFailure, readTexts } from './record-read.js'
 import type { RecordStream } from './record-stream.js'
-import { ATTEMPT_RECORD_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
+import { ATTEMPT_RECORD_BYTES, FullState, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
 import { type KeptJob, resultBytes } from './record-write.js'
 import type { SegmentReader } from './segment-reader.js'
 import type { SegmentTable } from './segment-table.js'
@@ -27,6 +27,9 @@ export interface BodiesParts {
   readonly onDamage: (file: string, offset: number, what: string) => void
 }
 
+/** What FULL says of a job that has not been started. */
+const NEW = { attempts: 0, state: FullState.waiting, suspect: false, failure: undefined }
+
 export class JournalBodies implements JobBodies, ReplayedFailures {
   readonly #jobs: JobColumns
   readonly #reader: SegmentReader
@@ -39,6 +42,8 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
   readonly #finishing = new Map<number, number>()
   /** Where in the stream failures are that are not durable yet, by job. */
   readonly #failing = new Map<number, number>()
+  /** Where in the stream the record is that replaces the job, by row. */
+  readonly #replacing = new Map<number, number>()
   readonly #texts = noTexts()
   readonly #method = new RepeatedText()
   #stream: RecordStream | undefined
@@ -81,6 +86,21 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
     length.set(row, recordLength)
     this.#segments.added(place.get(row), recordLength)
     if (this.#failures.has(row)) this.#failures.set(row, place.get(row))
+  }
+
+  replacing(row: number, job: NewJob, now: number): void {
+    const stream = this.#stream!
+    this.#replacing.set(row, stream.position)
+    stream.full({ ...job, ...NEW, enqueuedAt: now }, this.#jobs.id.get(row))
+  }
+
+  replaced(row: number, done: boolean): void {
+    const position = this.#replacing.get(row)!
+    this.#replacing.delete(row)
+    if (!done) return
+    this.#failures.delete(row)
+    const { bytes, at } = this.#stream!.find(position)
+    this.moved(row, position, getU32(bytes, at))
   }
 
   finishing(row: number, attempt: number, at: number, value: Uint8Array | undefined): boolean {

@@ -10,11 +10,13 @@ import { BATCH_TARGET_BYTES } from './format.js'
 import { filePlace } from './place.js'
 import {
   type CopiedJob,
+  type FullJob,
   type KeptJob,
   writeAttempt,
   writeBare,
   writeCopy,
   writeEnqueue,
+  writeFull,
   writeResult,
   writeSettlement,
 } from './record-write.js'
@@ -106,6 +108,11 @@ export class RecordStream {
   settlement(id: number, attempt: number, settlement: Settlement): void {
     const { chunk, bytes } = this.#current
     this.#end(writeSettlement(chunk.bytes, chunk.view, bytes, id, attempt, settlement))
+  }
+
+  full(job: FullJob, id: number): void {
+    const { chunk, bytes } = this.#current
+    this.#end(writeFull(chunk.bytes, chunk.view, bytes, job, id))
   }
 
   copy(job: CopiedJob): void {

@@ -34,7 +34,7 @@ import type { JournalState } from './journal-state.js'
 import type { Link } from './link.js'
 import type { JournalLog } from './log.js'
 import { RecordStream } from './record-stream.js'
-import { ATTEMPT_RECORD_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
+import { ATTEMPT_RECORD_BYTES, FULL_FIXED_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
 import { enqueueBytes, settlementBytes } from './record-write.js'
 import { segmentFile } from './segment.js'
 import { Waiters } from './waiters.js'
@@ -107,7 +107,7 @@ export class JournalStore implements JobStore {
       this.#checkOpen()
       for (const job of jobs) {
         checkNewJob(job)
-        bytes += enqueueBytes(job)
+        bytes += enqueueBytes(job) + (job.whenTaken === undefined ? 0 : FULL_FIXED_BYTES)
       }
       if (bytes > MAX_CALL_BYTES && jobs.length <= 1) throw tooLarge(bytes)
     } catch (error) {
@@ -123,16 +123,21 @@ export class JournalStore implements JobStore {
     const results: Enqueued[] = []
     const ids: number[] = []
     const relies: number[] = []
+    /** Those for which it has to be tried again, since what is under way with the job that has their key decides. */
+    const again: number[] = []
     const firstOwn = stream.nextSeq
     stream.reserve(bytes)
     for (const job of jobs) {
       const next = stream.nextSeq
       const id = this.#queue.enqueue(job, next, now)
       const created = id === next
-      results.push({ id, created })
-      if (created) ids.push(id)
+      const taken = created ? undefined : this.#queue.taken
+      results.push(taken === 'replaced' ? { id, created, replaced: true } : { id, created })
+      if (created || taken === 'replaced') ids.push(id)
+      else if (taken === 'busy') again.push(results.length - 1)
       else if (id < firstOwn && this.#queue.isStoring(id)) relies.push(id)
     }
+    if (again.length > 0) return this.#enqueueAgain(jobs, results, ids, relies, again)
     if (ids.length > 0) {
       this.#schedulePublish()
       return this.#durable.add({
@@ -147,6 +152,22 @@ export class JournalStore implements JobStore {
     if (relies.length === 0) return Promise.resolve(results)
     const seq = relies.reduce((latest, id) => Math.max(latest, id))
     return this.#durable.add({ seq, owner: this.#queue, ids, answer: results, adds: true, relies })
+  }
+
+  /** Once all that is on its way is durable. The last ones are not of the same batch as the others. */
+  async #enqueueAgain(
+    jobs: readonly NewJob[],
+    answer: Enqueued[],
+    ids: readonly number[],
+    relies: readonly number[],
+    again: readonly number[],
+  ): Promise<Enqueued[]> {
+    this.#schedulePublish()
+    const seq = this.#stream.nextSeq - 1
+    await this.#durable.add({ seq, owner: this.#queue, ids, answer, adds: true, relies })
+    const others = await this.enqueue(again.map((i) => jobs[i]!))
+    for (const [i, other] of others.entries()) answer[again[i]!] = other
+    return answer
   }
 
   async #enqueueInParts(jobs: readonly NewJob[]): Promise<Enqueued[]> {

@@ -11,13 +11,22 @@ interface Kept extends JobBody {
 
 export class MemoryBodies implements JobBodies {
   readonly #kept = new Map<number, Kept>()
+  readonly #replacing = new Map<number, Kept>()
 
   add(row: number, job: NewJob, now: number): void {
-    const { method, jobKey, payload, expiresAt = 0, timeout = 0 } = job
-    this.#kept.set(row, { method, jobKey, payload, enqueuedAt: now, expiresAt, timeout })
+    this.#kept.set(row, bodyOf(job, now))
   }
 
   stored(): void {}
+
+  replacing(row: number, job: NewJob, now: number): void {
+    this.#replacing.set(row, bodyOf(job, now))
+  }
+
+  replaced(row: number, done: boolean): void {
+    if (done) this.#kept.set(row, this.#replacing.get(row)!)
+    this.#replacing.delete(row)
+  }
 
   finishing(row: number, _attempt: number, at: number, value: Uint8Array | undefined): boolean {
     if (value === undefined) return false
@@ -54,4 +63,8 @@ export class MemoryBodies implements JobBodies {
   failure(row: number): JobFailure | undefined {
     return this.#kept.get(row)?.failure
   }
+}
+
+function bodyOf({ method, jobKey, payload, expiresAt = 0, timeout = 0 }: NewJob, enqueuedAt: number): Kept {
+  return { method, jobKey, payload, enqueuedAt, expiresAt, timeout }
 }

@@ -63,13 +63,14 @@ export class MemoryStore implements JobStore {
     this.#checkOpen()
     for (const job of jobs) checkNewJob(job)
     const now = this.#clock()
-    const results = jobs.map((job) => {
+    const results = jobs.map((job): Enqueued => {
       const id = this.#queue.enqueue(job, this.#nextId, now)
       const created = id === this.#nextId
       if (created) this.#nextId++
-      return { id, created }
+      const replaced = !created && this.#queue.taken === 'replaced'
+      if (created || replaced) this.#queue.commit(id, now)
+      return replaced ? { id, created, replaced } : { id, created }
     })
-    for (const { id, created } of results) if (created) this.#queue.commit(id, now)
     this.#announce()
     return results
   }

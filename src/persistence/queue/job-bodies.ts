@@ -32,6 +32,10 @@ export interface JobBodies {
   bytes(row: number): number
   /** The last failure of the job, now durable. */
   failed(row: number, failure: JobFailure): void
+  /** Keeps what is to replace the body, times and failure of the job in this row, from `replaced` on. */
+  replacing(row: number, job: NewJob, now: number): void
+  /** It has, durably; or it was refused, and nothing changes. The columns of the row say the rest. */
+  replaced(row: number, done: boolean): void
   /** The job is gone; its row is still filled. */
   forget(row: number): void
   /** Is this the job's key? Asked when their hashes are the same. */

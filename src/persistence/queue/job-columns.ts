@@ -13,7 +13,7 @@ export const State = { free: 0, storing: 1, scheduled: 2, ready: 3, active: 4, d
 export type State = (typeof State)[keyof typeof State]
 
 /** The event of a job that was accepted and is not yet durable. A job has at most one. `keep`: it finishes, and its result is kept. */
-export const Pending = { none: 0, enqueue: 1, claim: 2, finish: 3, settle: 4, remove: 5, keep: 6 } as const
+export const Pending = { none: 0, enqueue: 1, claim: 2, finish: 3, settle: 4, remove: 5, keep: 6, replace: 7 } as const
 export type Pending = (typeof Pending)[keyof typeof Pending]
 
 export const Flag = {

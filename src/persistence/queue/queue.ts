@@ -46,6 +46,9 @@ const DAMAGED: JobFailure = {
 
 const NO_VALUE = new Uint8Array()
 
+/** Of the job that has the key: it stays as it is; it becomes the new one; that cannot be said before its last event is durable. */
+export type Taken = 'kept' | 'replaced' | 'busy'
+
 export interface QueueRules {
   readonly backoff: Backoff
   readonly random: () => number
@@ -59,6 +62,7 @@ export class Queue {
   readonly #kept: KeptJobs
   /** What `commit` will make of the jobs that `fail` or `release` is settling, by row. */
   readonly #settlements = new Map<number, Settlement>()
+  readonly #replacements = new Map<number, NewJob>()
   #condemned: (CondemnedJob & Attempt)[] = []
 
   constructor(state: QueueState, rules: QueueRules) {
@@ -67,17 +71,35 @@ export class Queue {
     this.#kept = new KeptJobs(state, rules.keep ?? KEEP_NOTHING)
   }
 
-  /** Returns `id` for a new job, or the id of the unfinished job that has the key: then nothing changed. */
+  /** What became of the last job that was enqueued and found its key taken. */
+  taken: Taken = 'kept'
+
+  /** Returns `id` for a new job, or the id of the unfinished job that has the key: then `taken` says what became of that. */
   enqueue(job: NewJob, id: number, now: number): number {
     const state = this.#state
     const queue = state.ensure(job.worker, job.workerKey)
     const holder = state.keys.find(queue.number, state.hash.ofText(job.jobKey), job.jobKey)
-    if (holder !== NONE) return state.jobs.id.get(holder)
+    if (holder !== NONE) {
+      this.taken = job.whenTaken === undefined ? 'kept' : this.#replace(holder, job, now)
+      return state.jobs.id.get(holder)
+    }
     const row = state.add(id, queue, job.runAt, job.priority, job.maxAttempts, job.atMostOnce)
     state.jobs.pending.set(row, Pending.enqueue)
     state.bodies.add(row, job, now)
     state.keys.add(row)
     return id
+  }
+
+  #replace(row: number, job: NewJob, now: number): Taken {
+    const { bodies, jobs } = this.#state
+    if (!this.#isWaiting(row)) return isBusy(jobs.pending.get(row)) ? 'busy' : 'kept'
+    this.#state.leaveHeap(row)
+    const runAt = job.whenTaken === 'replace' ? jobs.runAt.get(row) : job.runAt
+    const changed = { ...job, runAt }
+    bodies.replacing(row, changed, now)
+    this.#replacements.set(row, changed)
+    jobs.pending.set(row, Pending.replace)
+    return 'replaced'
   }
 
   /** Is the enqueue of this job still waiting to be durable? */
@@ -267,6 +289,9 @@ export class Queue {
       case Pending.settle:
         this.#applySettlement(row, now)
         break
+      case Pending.replace:
+        this.#applyReplacement(row, now)
+        break
       case Pending.remove:
         state.forget(row)
     }
@@ -291,6 +316,11 @@ export class Queue {
         if (jobs.state.get(row) === State.dead) state.keys.remove(row)
         // A condemned job waits in no heap; the next claim finds it again.
         else if (jobs.state.get(row) !== State.active) state.enterHeap(row)
+        break
+      case Pending.replace:
+        this.#replacements.delete(row)
+        state.bodies.replaced(row, false)
+        state.enterHeap(row)
         break
       case Pending.remove:
         state.enterHeap(row)
@@ -421,6 +451,20 @@ export class Queue {
     this.#ended(row, state.queueOf(row))
   }
 
+  #applyReplacement(row: number, now: number): void {
+    const state = this.#state
+    const { jobs } = state
+    const { runAt, priority, maxAttempts, atMostOnce } = this.#replacements.get(row)!
+    this.#replacements.delete(row)
+    jobs.runAt.set(row, runAt)
+    jobs.priority.set(row, priority)
+    jobs.maxAttempts.set(row, maxAttempts)
+    jobs.attempts.set(row, 0)
+    jobs.flags.set(row, atMostOnce ? Flag.atMostOnce : 0)
+    state.bodies.replaced(row, true)
+    state.move(row, runAt <= now ? State.ready : State.scheduled)
+  }
+
   /** A job stopped being active: that can let a suspect run, or the others after a suspect. */
   #ended(row: number, queue: JobQueue): void {
     if (queue.alone === row) queue.alone = NONE
@@ -480,6 +524,11 @@ function expired({ expiresAt }: JobBody, now: number): JobFailure | undefined {
     name: 'JobExpired',
     message: `its turn had not come by ${new Date(expiresAt).toISOString()}, when it expired`,
   }
+}
+
+/** Something is on its way to the disk, after which the job waits or its key is free. */
+function isBusy(pending: number): boolean {
+  return pending !== Pending.none && pending !== Pending.claim
 }
 
 /** The `most` rows with the earliest times of those that `matches`. */

@@ -19,6 +19,7 @@ const operation = fc.oneof(
       priority: fc.constantFrom(-1, 0, 7),
       maxAttempts: fc.integer({ min: 1, max: 3 }),
       atMostOnce: fc.constantFrom(false, false, true),
+      whenTaken: fc.constantFrom(undefined, undefined, 'replace' as const, 'debounce' as const),
     }),
   },
   {
@@ -75,10 +76,14 @@ t.test('any history, with stops and kills in between, is found again as it was',
     for (const step of history) {
       if (step.op === 'wait') now += step.ms
       else if (step.op === 'enqueue') {
-        const { worker, priority, maxAttempts, atMostOnce, delay } = step
-        const more = { worker, priority, maxAttempts, atMostOnce, runAt: now + delay }
+        const { worker, priority, maxAttempts, atMostOnce, delay, whenTaken } = step
+        const more = { worker, priority, maxAttempts, atMostOnce, runAt: now + delay, whenTaken }
         const results = await store.enqueue(step.jobKeys.map((key) => newJob(key, more)))
-        for (const { id, created } of results) if (created && atMostOnce) once.add(id)
+        for (const { id, created, replaced } of results) {
+          if (!created && !replaced) continue
+          if (atMostOnce) once.add(id)
+          else once.delete(id)
+        }
       } else if (step.op === 'claim') held.push(...(await store.claim({ ...step, workerKey: '' }, step.limit)))
       else if (step.op === 'remove') await store.remove({ ...step, workerKey: '' }, step.jobKey)
       else if (step.op === 'reschedule') {
