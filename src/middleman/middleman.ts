@@ -21,6 +21,7 @@ import { LazyConnection } from './lazy.js'
 import { asBag, readCommonOptions, readRequestOptions, readServerOptions, text, timeoutOf } from './options.js'
 import { workerProxy } from './proxy.js'
 import { Route } from './route.js'
+import { encodeSchedule } from './schedule-plan.js'
 import { schedulesOf } from './schedules.js'
 import type {
   AnyWorker,
@@ -137,11 +138,12 @@ export function client(route: Route, end: (timeout: number) => Promise<void>): M
 
 async function newWorker(route: Route, options: NewWorkerOptions): Promise<string> {
   const make = () => {
-    const { worker, workerKey, data, ...rest } = asBag(options, 'newWorker')
+    const { worker, workerKey, data, schedule, ...rest } = asBag(options, 'newWorker')
     // Without a key it is the instance that proxies without a key mean, which may be one that nobody has started yet.
     const key = workerKey === undefined || workerKey === '' ? '' : text(workerKey, 'workerKey')
     const call = new Call(Verb.NEW_WORKER, text(worker, 'worker'), key, '')
     if (data !== undefined) call.payload = encodeValue(data, 'data')
+    if (schedule !== undefined) call.schedule = encodeSchedule(schedule)
     return { call, host: readServerOptions(call, rest) }
   }
   const { outcomes, title, call } = await reach({ route }, make)

@@ -209,6 +209,40 @@ export interface NewWorkerOptions extends ServerOptions {
   workerKey?: string
   /** What `create` gets. */
   data?: unknown
+  /** What calls its methods, by method, from when `create` has succeeded until the instance ends: docs/SCHEDULES.md. */
+  schedule?: Readonly<Record<string, SchedulePlan>> | undefined
+}
+
+/** From `start` to `end`, every so often; `start` alone is once. */
+export interface ScheduleSpan {
+  /** A Date, an ISO time, or text such as `in 5 seconds`. */
+  start?: Date | string | undefined
+  end?: Date | string | undefined
+  /** Seconds, or text such as `10 minutes`. */
+  repeatInterval?: number | string | undefined
+  /** The same. */
+  repeat_interval?: number | string | undefined
+}
+
+/** When a method is called, and how: the keys and rules of the configuration. */
+export interface SchedulePlan extends ScheduleSpan {
+  /** `second minute hour day month weekday [year]` */
+  cron?: string | undefined
+  /** A cron line or a span, as the original has them. */
+  triggerArgs?: string | ScheduleSpan | undefined
+  /** The same. */
+  trigger_args?: string | ScheduleSpan | undefined
+  /** IANA name; default: the server's. */
+  timezone?: string | undefined
+  /** The argument of the method. */
+  data?: unknown
+  overlap?: 'skip' | 'queue' | 'parallel' | undefined
+  missed?: 'skip' | 'once' | undefined
+  /** Seconds, or text such as `2 minutes`. */
+  jitter?: number | string | undefined
+  /** Milliseconds, or text such as `30 seconds`. */
+  timeout?: number | string | undefined
+  persistent?: boolean | undefined
 }
 
 /** What a proxy has besides the worker's methods. A method of one of these names cannot be called. */

@@ -3,7 +3,7 @@
  * configuration are there as long as it runs; those of an instance, as long as that.
  */
 import { join } from 'node:path'
-import { ConfigurationError, RemoteWorkerError } from '../errors.js'
+import { ConfigurationError, InvalidArgument, RemoteWorkerError } from '../errors.js'
 import type { JobStore } from '../persistence/store.js'
 import type { JobWatch } from './dispatcher.js'
 import type { Logger } from './log.js'
@@ -52,6 +52,8 @@ export interface ScheduleInfo extends Target {
 
 interface Entry {
   readonly active: ActiveSchedule
+  /** It came with its instance, and ends with it. */
+  readonly ofInstance: boolean
   paused: boolean
   /** Ends its ringing. */
   silence: () => void
@@ -67,6 +69,7 @@ export class Schedules {
   readonly #jobRuns: JobRuns
   readonly #configured: readonly Planned[]
   readonly #entries = new Map<string, Entry>()
+  #unsubscribe = () => {}
 
   /** Throws a `ConfigurationError` for a schedule whose worker or method does not exist. */
   constructor({ schedules, registry, log, folder, store, attempts, onScheduled }: SchedulesOptions) {
@@ -83,7 +86,10 @@ export class Schedules {
     const firings = this.#firings
     this.#jobs =
       store === undefined ? undefined : new ScheduledJobs({ store, firings, log, attemptsOf, onScheduled, random })
-    for (const schedule of schedules) this.#check(schedule)
+    for (const schedule of schedules) {
+      const problem = this.#problem(schedule)
+      if (problem !== undefined) throw new ConfigurationError(`schedules: ${schedule.name}: ${problem}`)
+    }
     this.#configured = schedules
   }
 
@@ -106,11 +112,15 @@ export class Schedules {
   /** Resolves when the next firing of each persistent schedule is queued. */
   async start(): Promise<void> {
     await Promise.all(this.#firings.keys.map((name) => this.#tidy(name)))
-    await Promise.all(this.#configured.map((schedule) => this.#add(schedule)))
+    await Promise.all(this.#configured.map((schedule) => this.#add(schedule, false)))
     this.#timer.start()
+    this.#unsubscribe = this.#registry.events.subscribe((event) => {
+      if (event.type === 'stopped' || event.type === 'failed') void this.end(event)
+    })
   }
 
   stop(): void {
+    this.#unsubscribe()
     this.#timer.stop()
     this.#calls.stop()
     for (const { active } of this.#entries.values()) active.stop()
@@ -122,6 +132,39 @@ export class Schedules {
     const wanted = ({ active: { schedule } }: Entry) =>
       of === undefined || (schedule.worker === of.worker && schedule.workerKey === of.workerKey)
     return entries.filter(wanted).map((entry) => this.#info(entry))
+  }
+
+  /** Of an instance that is to be started. Rejects with `InvalidArgument` for what cannot be. */
+  async check(schedules: readonly Planned[]): Promise<void> {
+    for (const schedule of schedules) {
+      const { name, worker, method, argument } = schedule
+      const reloads = this.#registry.reloads(worker)
+        ? `each firing of a schedule of ${worker} has an instance of its own (reloadOnSchedule): put it into the configuration`
+        : undefined
+      const configured = this.#entries.get(name)?.ofInstance === false
+      const taken = configured ? `the configuration has a schedule ${name} already` : undefined
+      const problem = reloads ?? taken ?? this.#problem(schedule)
+      if (problem !== undefined) throw new InvalidArgument(`schedule.${method}: ${problem}`)
+      await this.#registry.checkerOf(worker)?.check(method, argument)
+    }
+  }
+
+  /** Of an instance that has been started. Resolves when the next firing of each persistent one is queued. */
+  async begin(schedules: readonly Planned[]): Promise<void> {
+    await Promise.all(schedules.map((schedule) => this.#add(schedule, true)))
+  }
+
+  /** Ends those that came with the instance. */
+  async end({ worker, workerKey }: Omit<Target, 'method'>): Promise<void> {
+    for (const [name, { active, ofInstance, silence }] of this.#entries) {
+      const { schedule } = active
+      if (!ofInstance || schedule.worker !== worker || schedule.workerKey !== workerKey) continue
+      this.#entries.delete(name)
+      silence()
+      await active.end().catch((error: unknown) => {
+        this.#log.error({ err: error }, `${name} has ended with its instance, and left something behind`)
+      })
+    }
   }
 
   /** Calls its method now, or queues a job for it. */
@@ -159,31 +202,26 @@ export class Schedules {
     if (schedule?.persistent !== true) await this.#jobs?.forget(name)
   }
 
-  #check(schedule: Planned): void {
-    const { worker, method, name, persistent } = schedule
+  /** What is wrong with it, besides what its plan says by itself. */
+  #problem({ worker, method, persistent }: Planned): string | undefined {
     try {
       this.#registry.checkMethod(worker, method)
-    } catch (cause) {
-      throw new ConfigurationError(`schedules: ${name}: ${(cause as Error).message}`, { cause })
+    } catch (error) {
+      return (error as Error).message
     }
-    if (!persistent) return
+    if (!persistent) return undefined
     if (this.#jobs === undefined) {
-      throw new ConfigurationError(
-        `schedules: ${name}: persistent: true needs the durable queue, which persistent_disabled: true turns off`,
-      )
+      return 'persistent: true needs the durable queue, which persistent_disabled: true turns off'
     }
-    if (this.#registry.reloads(worker)) {
-      throw new ConfigurationError(
-        `schedules: ${name}: persistent: true needs an instance that takes jobs, and ${worker} has reloadOnSchedule; leave one of them out`,
-      )
-    }
+    if (!this.#registry.reloads(worker)) return undefined
+    return `persistent: true needs an instance that takes jobs, and ${worker} has reloadOnSchedule; leave one of them out`
   }
 
-  async #add(planned: Planned): Promise<void> {
+  async #add(planned: Planned, ofInstance: boolean): Promise<void> {
     const { name } = planned
     const active = this.#activate(planned)
     const paused = this.#firings.get(name)?.paused === true
-    const entry: Entry = { active, paused, silence: () => undefined }
+    const entry: Entry = { active, ofInstance, paused, silence: () => undefined }
     this.#entries.set(name, entry)
     if (paused) {
       this.#log.warn(`${name} is paused: offstage schedule resume lets it go on`)

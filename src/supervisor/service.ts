@@ -7,7 +7,7 @@ import type { WorkerInfo } from '../actors/actor-options.js'
 import { InvalidArgument, NoJobKey, ProtocolError, StoreError } from '../errors.js'
 import type { JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
-import { type Envelope, readEnvelope, Verb } from '../wire/envelope.js'
+import { type Envelope, envelope, readEnvelope, Verb } from '../wire/envelope.js'
 import { readU32 } from '../wire/frame.js'
 import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import type { CachedResults } from './cached-results.js'
@@ -19,6 +19,7 @@ import type { JobLimits } from './job-limits.js'
 import { encodeJobList, jobFilter } from './job-list.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
+import { readAsked } from './schedule/asked.js'
 import type { Schedules } from './schedules.js'
 import { Unanswered } from './unanswered.js'
 
@@ -112,13 +113,11 @@ export class Service {
         break
       case Verb.NEW_WORKER: {
         checkKeys(e)
-        const data = body.subarray(e.payloadAt)
-        const started = this.#registry.startNew(e.worker, e.workerKey, data.length === 0 ? undefined : data)
-        reply(caller, corr, started, () => encodeValue(e.workerKey))
+        reply(caller, corr, this.#startNew(caller, e, body.subarray(e.payloadAt)), () => encodeValue(e.workerKey))
         break
       }
       case Verb.DELETE:
-        reply(caller, corr, this.#registry.remove(e.worker, e.workerKey), () => TRUE)
+        reply(caller, corr, this.#remove(e), () => TRUE)
         break
       case Verb.WORKER_INFO:
         caller.answer(corr, encodeValue(this.#info(this.#registry.info(e.worker, e.workerKey))))
@@ -158,6 +157,27 @@ export class Service {
       default:
         throw new ProtocolError(`verb ${e.verb} is unknown to this server`)
     }
+  }
+
+  /** What is wrong with its schedules is said before anything is started. */
+  async #startNew(caller: Caller, e: Envelope, data: Uint8Array): Promise<void> {
+    const { worker, workerKey } = e
+    const { schedules } = this.#options
+    const asked = e.schedule.length === 0 ? [] : readAsked(e, e.schedule)
+    // Who may not call a method may not have it called, either.
+    for (const { method, persistent } of asked) {
+      caller.check(envelope(persistent ? Verb.ENQUEUE : Verb.CALL, worker, workerKey, method))
+    }
+    if (asked.length > 0) this.#registry.checkWorker(worker)
+    await schedules.check(asked)
+    await this.#registry.startNew(worker, workerKey, data.length === 0 ? undefined : data)
+    await schedules.begin(asked)
+  }
+
+  async #remove({ worker, workerKey }: Envelope): Promise<void> {
+    this.#registry.instance(worker, workerKey)
+    await this.#options.schedules.end({ worker, workerKey })
+    await this.#registry.remove(worker, workerKey)
   }
 
   #async(caller: Caller, corr: number, body: Buffer, e: Envelope): void {

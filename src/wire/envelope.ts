@@ -51,6 +51,7 @@ const Key = {
   REQUEST_ID: 10,
   EXPIRES_AT: 11,
   RUN_TIMEOUT: 12,
+  SCHEDULE: 13,
   JOB_ID: 64,
   ATTEMPT: 65,
 } as const
@@ -76,12 +77,17 @@ export interface Envelope {
   runTimeout: number
   /** 16 bytes, as latin1, of a call that may come again; '' for none. */
   requestId: string
+  /** CBOR, of a new worker: what calls its methods at certain times. Empty for none. */
+  schedule: Uint8Array
   /** Of a queued job; between supervisor and host only. 0 for none. */
   jobId: number
   attempt: number
   /** Offset of the argument bytes, set by the decoder. */
   payloadAt: number
 }
+
+/** One for all envelopes without a schedule. */
+export const NOTHING_SCHEDULED = new Uint8Array(0)
 
 /** An envelope with nothing but a verb. Every envelope has this one shape, which keeps property access fast. */
 export function envelope(verb: number, worker = '', workerKey = '', method = '', jobKey = ''): Envelope {
@@ -99,6 +105,7 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
     expiresAt: 0,
     runTimeout: 0,
     requestId: '',
+    schedule: NOTHING_SCHEDULED,
     jobId: 0,
     attempt: 0,
     payloadAt: 0,
@@ -107,7 +114,7 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
 
 /** More bytes than the envelope can take: three per UTF-16 unit, and room for keys and numbers. */
 export function envelopeBound(e: Envelope): number {
-  return 144 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length)
+  return 144 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length) + e.schedule.length
 }
 
 /** Writes the envelope at `at`, where `envelopeBound` bytes are free, and returns the offset after it. */
@@ -177,6 +184,12 @@ export function writeEnvelope(to: Buffer, at: number, e: Envelope): number {
     to[pos++] = Key.RUN_TIMEOUT
     pos = writeNumber(to, pos, e.runTimeout)
   }
+  if (e.schedule.length > 0) {
+    fields++
+    to[pos++] = Key.SCHEDULE
+    to.set(e.schedule, pos)
+    pos += e.schedule.length
+  }
   if (e.jobId !== 0) {
     fields += 2
     to[pos++] = 0x18
@@ -190,7 +203,10 @@ export function writeEnvelope(to: Buffer, at: number, e: Envelope): number {
   return pos
 }
 
-/** Reads the envelope that starts at `start`; `payloadAt` of the answer is where the argument bytes begin. */
+/**
+ * Reads the envelope that starts at `start`; `payloadAt` of the answer is where the argument bytes begin. Its `schedule` is a
+ * part of `bytes`.
+ */
 export function readEnvelope(bytes: Buffer, start: number, end: number): Envelope {
   const e = envelope(-1)
   cursor = start
@@ -245,6 +261,12 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
       case Key.RUN_TIMEOUT:
         e.runTimeout = atLeast(1, readNumber(bytes, end, 'time limit'), 'time limit')
         break
+      case Key.SCHEDULE: {
+        const from = cursor
+        cursor = validate(bytes, cursor, end)
+        e.schedule = bytes.subarray(from, cursor)
+        break
+      }
       case Key.JOB_ID:
         e.jobId = readNumber(bytes, end, 'job id')
         break

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Envelope, envelope, envelopeBound, readEnvelope, Verb, writeEnvelope } from '#offstage/wire/envelope.js'
+import {
+  type Envelope,
+  envelope,
+  envelopeBound,
+  NOTHING_SCHEDULED,
+  readEnvelope,
+  Verb,
+  writeEnvelope,
+} from '#offstage/wire/envelope.js'
 
 function write(e: Envelope): Buffer {
   const bytes = Buffer.alloc(envelopeBound(e) + 10, 0xee)
@@ -28,6 +36,7 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
     fc.constant(''),
     fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
   ),
+  schedule: fc.constantFrom(NOTHING_SCHEDULED, Buffer.from('a1616da16463726f6e612a', 'hex')),
   jobId: whole,
   attempt: fc.constant(0),
   payloadAt: fc.constant(0),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { decodeValue, encodeValue } from '#offstage/wire/codec.js'
 import { MAX_BIGNUM, MAX_DEPTH, MAX_ITEMS } from '#offstage/wire/codec-tags.js'
-import { envelopeBound, readEnvelope, Verb, writeEnvelope } from '#offstage/wire/envelope.js'
+import { envelopeBound, NOTHING_SCHEDULED, readEnvelope, Verb, writeEnvelope } from '#offstage/wire/envelope.js'
 import { decodeFailure, encodeFailure } from '#offstage/wire/failure.js'
 import { FrameReader, FrameType, frameName, HEADER_BYTES, readU32, writeHeader } from '#offstage/wire/frame.js'
 import { PREAMBLE_BYTES, readHello, readPreamble, writeHello, writePreamble } from '#offstage/wire/handshake.js'
@@ -100,6 +100,7 @@ const UNSET: Record<string, unknown> = {
   expiresAt: 0,
   runTimeout: 0,
   requestId: '',
+  schedule: NOTHING_SCHEDULED,
   jobId: 0,
   attempt: 0,
 }
@@ -175,6 +176,20 @@ const EXPECTED: Record<string, unknown[]> = {
         [9, true],
       ],
     ],
+  ],
+  'new-worker': [
+    [
+      'CALL',
+      7,
+      {
+        verb: Verb.NEW_WORKER,
+        worker: 'feeder',
+        workerKey: 'a',
+        schedule: Buffer.from(encodeValue({ sweep: { cron: '0 * * * * *', data: encodeValue(5) } })),
+        arg: true,
+      },
+    ],
+    ['RESULT', 7, 'a'],
   ],
   cancel: [
     ['CALL', 6, { verb: Verb.CALL, ...billing, method: 'report', arg: undefined }],
@@ -270,6 +285,7 @@ t.test('every code that an ERROR can have is in the table', async (t) => {
     'WORKER_ERROR',
     'NO_WORKER',
     'NO_METHOD',
+    'NO_SCHEDULE',
     'RESULT_NOT_ENCODABLE',
     'CREATE_FAILED',
     'BAD_ARGUMENT',

@@ -1,6 +1,7 @@
 /** A place for tests of schedules: a folder with a configuration, its servers, and what their workers write. */
 import { watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { MiddleMan, type ScheduleInfo } from 'offstage/middleman'
 import type { Test } from 'tap'
 import { readRecord } from '../../support/record.js'
 import { Server } from '../../support/server.js'
@@ -41,4 +42,18 @@ async function* changes(file: string) {
   } finally {
     watcher.close()
   }
+}
+
+export async function connect(t: Test, server: Server, identity = {}) {
+  const middleMan = await MiddleMan.connect({ client: server.address, ...identity })
+  t.teardown(() => middleMan.close({ timeout: 0 }))
+  /** The schedule, once it is as asked for. */
+  const schedule = async (name: string, enough: (info: ScheduleInfo) => boolean = () => true) => {
+    for (;;) {
+      const info = (await middleMan.schedules.list()).find((one) => one.name === name)!
+      if (enough(info)) return info
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+  return { middleMan, schedule }
 }

@@ -1,29 +1,14 @@
 /** Schedules seen, run, paused and resumed while a server runs. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MiddleMan, type ScheduleInfo } from 'offstage/middleman'
-import t, { type Test } from 'tap'
+import type { ScheduleInfo } from 'offstage/middleman'
+import t from 'tap'
 import { makeVerifier } from '#offstage/wire/scram.js'
 import { command } from '../../support/journal-tool.js'
-import type { Server } from '../../support/server.js'
-import { setup } from './place.js'
+import { connect, setup } from './place.js'
 
 const NEVER = 'cron: "0 0 0 1 1 * 2199", timezone: Europe/London'
 const EVERY_SECOND = 'cron: "* * * * * *"'
-
-async function connect(t: Test, server: Server, identity = {}) {
-  const middleMan = await MiddleMan.connect({ client: server.address, ...identity })
-  t.teardown(() => middleMan.close({ timeout: 0 }))
-  /** The schedule, once it is as asked for. */
-  const schedule = async (name: string, enough: (info: ScheduleInfo) => boolean = () => true) => {
-    for (;;) {
-      const info = (await middleMan.schedules.list()).find((one) => one.name === name)!
-      if (enough(info)) return info
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
-  return { middleMan, schedule }
-}
 
 const ended = ({ last }: ScheduleInfo) => last?.duration !== undefined
 

@@ -21,6 +21,10 @@ export default class NotingWorker extends MetaWorker {
     throw new Error(arg)
   }
 
+  leave() {
+    process.exit(0)
+  }
+
   /** Until the file is there. */
   async waits(gate: string) {
     this._note('waits', gate)
