@@ -200,6 +200,17 @@ t.test('data of schedules is checked at the start', async (t) => {
     message: /schedules: order_worker\.charge: data: the argument of charge .* items\[0\]\.price: /,
   })
   const supervisor = await start('{ id: 1 }')
+  const client = await MiddleMan.connect({ client: supervisor.address })
+  const bring = (data: unknown) =>
+    client.newWorker({ worker: 'order_worker', workerKey: 'a', schedule: { charge: { cron: '0 0 0 1 1 *', data } } })
+  const message = /the argument of charge .* items\[0\]\.price: /
+  await t.rejects(
+    bring({ id: 1, items: [{ price: 'cheap' }] }),
+    { message, executed: 'no' },
+    'and when a worker brings it',
+  )
+  t.equal(await bring({ id: 1 }), 'a')
+  await client.close()
   await supervisor.stop()
 })
 
