@@ -217,6 +217,31 @@ t.test('a wrong address is a clear error', async (t) => {
   await t.rejects(unknown.set('w', '', 'k', one, 0), { code: 'RESULT_STORAGE_DOWN', message: /memcached.invalid/ })
 })
 
+t.test('a connection that is found to be closed by what is sent on it is made again', NEEDS_MEMCACHED, async (t) => {
+  const memcached = await Memcached.start(t)
+  let connections = 0
+  // As a firewall that has forgotten a connection: it says so when something comes.
+  const server = createServer((socket) => {
+    connections++
+    const to = connect(memcached.port, '127.0.0.1')
+    for (const end of [socket, to]) end.on('error', () => undefined)
+    t.teardown(() => to.destroy())
+    to.pipe(socket)
+    socket.once('data', (request) => {
+      to.write(request)
+      socket.on('data', () => socket.resetAndDestroy())
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as { port: number }
+  const results = resultsOf(t, [{ address: `127.0.0.1:${port}` }])
+  await results.set('w', '', 'k', one, 0)
+  t.same([...(await results.get('w', '', 'k'))!], [1])
+  await results.delete('w', '', 'k')
+  t.equal(connections, 3)
+})
+
 t.test('something else that listens there, or cuts an answer short, is an error each time', async (t) => {
   let behave: (socket: Socket) => void = (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
   const server = createServer((socket) => {
