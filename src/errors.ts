@@ -66,7 +66,7 @@ export interface RemoteFailure {
  * The server or the worker refused or failed the call. `code` tells which:
  * `WORKER_ERROR` (the method threw; see `remote`), `NO_WORKER`, `NO_METHOD`, `RESULT_NOT_ENCODABLE`,
  * `RESULT_TOO_LARGE`, `CREATE_FAILED`, `BAD_ARGUMENT` (it cannot be read, or does not fit the method's schema:
- * `details.issues` has a `{ path, message }` for each thing that is wrong), `NO_SCHEDULE`.
+ * `details.issues` has a `{ path, message }` for each thing that is wrong), `NO_SCHEDULE`, `NO_JOB`.
  */
 export class RemoteWorkerError extends OffstageError {
   /** The error as it was in the worker; absent when no method ran. */

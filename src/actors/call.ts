@@ -33,6 +33,8 @@ export class Call {
   /** Its method has been called: what is thrown from now on is the worker's. */
   called = false
   ended = false
+  /** Its progress in CBOR, which is on no batch yet. */
+  progress: Uint8Array | undefined
   /** The answer to `finish()` or `release()`: the first one decides. */
   settled: { release: boolean; current: Promise<boolean> } | undefined
   /** Changes of the cache that it has made and that are not known to be kept; the first that could not be. */

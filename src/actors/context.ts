@@ -18,6 +18,8 @@ export interface WorkerContext extends CallOwner {
   /** Of the instance: fires when it is stopped. */
   readonly signal: AbortSignal
   settle(call: Call, release: boolean): Promise<boolean>
+  /** Of a queued job; `value` is CBOR. */
+  progress(call: Call, value: Uint8Array): void
 }
 
 let waiting: WorkerContext | undefined

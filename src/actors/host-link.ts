@@ -201,6 +201,9 @@ export class HostLink {
       case HostFrame.CREATE_FAILED:
         this.#events.createFailed(bytes.subarray(start, end))
         return
+      case HostFrame.PROGRESS:
+        this.mailbox?.progress(corr, bytes, start, end)
+        return
       case HostFrame.TOLD:
         this.mailbox?.told(corr)
         return

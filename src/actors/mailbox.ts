@@ -146,6 +146,11 @@ export class Mailbox {
     if (message !== undefined && message.state >= SENT) this.#release(message)
   }
 
+  progress(index: number, bytes: Buffer, start: number, end: number): void {
+    const message = this.#records[index]
+    if (message?.state === SENT) message.sink!.progress?.(message.tag, bytes, start, end)
+  }
+
   settle(index: number, how: 'finish' | 'release', done: (current: boolean) => void): void {
     const message = this.#records[index]
     if (message?.state === SENT) message.sink!.settle(message.tag, how, done)

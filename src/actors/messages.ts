@@ -25,6 +25,7 @@
  * | 48   | STOPPED       | supervisor | 0       | `a0`                                                          |
  * | 49   | TOLD          | supervisor | message | `a0`: a method that runs has been told of its CANCEL          |
  * | 50   | STORED        | host       | change  | `a0`: clients find it; or the body of an ERROR: they do not   |
+ * | 51   | PROGRESS      | supervisor | message | the progress of a queued job in CBOR                           |
  *
  * Every TURN gets one RESULT, FAILED or ENDED. CACHE carries the number of the change: see cache-frame.ts. Deadlines are milliseconds of
  * `monotonic()`, one clock for all threads and processes of a machine.
@@ -52,9 +53,10 @@ export const HostFrame = {
   STOPPED: 48,
   TOLD: 49,
   STORED: 50,
+  PROGRESS: 51,
 } as const
 
-export const LAST_HOST_FRAME = 50
+export const LAST_HOST_FRAME = 51
 
 /** Flags, one meaning per frame type. */
 export const TIMED = 1

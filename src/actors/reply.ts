@@ -14,6 +14,8 @@ export interface ReplySink {
   overdue?(tag: number, bytes: Buffer, start: number, end: number): void
   /** What was overdue has ended now. */
   stopped?(tag: number): void
+  /** A queued job's method told its progress, in CBOR; the bytes are valid only during the call. */
+  progress?(tag: number, bytes: Buffer, start: number, end: number): void
   /** A queued job's method called `finish()` or `release()` of `this.persistentJob`. */
   settle(tag: number, how: 'finish' | 'release', done: (current: boolean) => void): void
 }

@@ -40,6 +40,8 @@ import { type TurnOutput, Turns } from './turns.js'
 import type { MetaWorker } from './worker.js'
 
 const EMPTY_MAP = Uint8Array.of(0xa0)
+/** Milliseconds after which the progress of a method that runs without a break is sent. */
+const PROGRESS_PERIOD = 50
 
 export interface RuntimeOptions {
   gauge: Gauge
@@ -75,6 +77,9 @@ export class Runtime implements WorkerContext, TurnOutput {
   /** Names of those that `create` has set; undefined while it runs. */
   #unshared: string[] | undefined
   #flushDue = false
+  /** Calls with a progress that is on no batch yet. */
+  #progressing: Call[] = []
+  #postedAt = 0
   #dead = false
 
   constructor(options: RuntimeOptions) {
@@ -135,10 +140,17 @@ export class Runtime implements WorkerContext, TurnOutput {
   /** Also called when the thread is about to end, so that what is done is known. */
   flush(): void {
     this.#turns?.measure()
+    this.#post()
+  }
+
+  #post(): void {
+    this.#writeProgress()
+    this.#postedAt = performance.now()
     if (this.#out.bytes > 0 && !this.#dead) this.#options.post(this.#out.takeOwned())
   }
 
   result(call: Call, value: unknown): void {
+    if (call.progress !== undefined) this.#writeProgress()
     let bytes: Uint8Array
     try {
       bytes = encodeValue(value, 'result')
@@ -152,6 +164,7 @@ export class Runtime implements WorkerContext, TurnOutput {
   }
 
   failed(call: Call, error: OffstageError): void {
+    if (call.progress !== undefined) this.#writeProgress()
     this.#out.frame(HostFrame.FAILED, 0, call.corr, encodeFailure(error))
   }
 
@@ -178,6 +191,27 @@ export class Runtime implements WorkerContext, TurnOutput {
     writeU32(body, 0, token)
     this.#out.frame(HostFrame.SETTLE, release ? RELEASE : 0, call.corr, body)
     return current
+  }
+
+  progress(call: Call, value: Uint8Array): void {
+    if (call.ended) return
+    if (call.progress === undefined) this.#progressing.push(call)
+    call.progress = value
+    // A method that gives the thread no break is heard all the same.
+    if (performance.now() - this.#postedAt > PROGRESS_PERIOD) this.#post()
+    else this.#scheduleFlush()
+  }
+
+  /** The latest of each call. */
+  #writeProgress(): void {
+    if (this.#progressing.length === 0) return
+    for (const call of this.#progressing) {
+      // Its answer has taken it along.
+      if (call.progress === undefined) continue
+      this.#out.frame(HostFrame.PROGRESS, 0, call.corr, call.progress)
+      call.progress = undefined
+    }
+    this.#progressing = []
   }
 
   writeLog(line: Uint8Array): void {

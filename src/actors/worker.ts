@@ -2,6 +2,8 @@
  * `MetaWorker`, the class that workers extend. What belongs to the running call (`jobKey`, `persistentJob`,
  * `signal`, `deadline`) is right also when calls interleave, and in work that outlives its turn.
  */
+import { InvalidArgument } from '../errors.js'
+import { encodeValue } from '../wire/codec.js'
 import type { ResultCache } from './cache.js'
 import { type Call, calls } from './call.js'
 import type { Cancelable } from './clock.js'
@@ -25,6 +27,9 @@ export interface PersistentJob {
   /** Puts the job back into the queue; false when this attempt is no longer the current one. */
   release(): Promise<boolean>
 }
+
+/** In bytes of CBOR. */
+const LONGEST_PROGRESS = 65_536
 
 /** Where another copy of offstage can see that a class extends this copy's `MetaWorker`, and which file that is. */
 export const BRAND = Symbol.for('offstage.MetaWorker')
@@ -144,6 +149,19 @@ export class MetaWorker {
   get deadline(): Date | undefined {
     const deadline = this.#call()?.deadline ?? 0
     return deadline === 0 ? undefined : new Date(Date.now() + deadline - monotonic())
+  }
+
+  /**
+   * Tells whoever watches the queued job that is running how far it is: any value that can be sent, of up to 64 KiB in
+   * CBOR; the latest counts. In a call, which nobody can watch, it does nothing. Throws `CannotEncode`, `InvalidArgument`.
+   */
+  progress(value: unknown): void {
+    const bytes = encodeValue(value, 'progress')
+    if (bytes.length > LONGEST_PROGRESS) {
+      throw new InvalidArgument(`the progress takes ${bytes.length} bytes; at most ${LONGEST_PROGRESS} can be told`)
+    }
+    const call = this.#call()
+    if (call !== undefined && call.jobId !== 0 && !call.ended) this.#context.progress(call, bytes)
   }
 
   get logger(): WorkerLogger {

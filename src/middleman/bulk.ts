@@ -3,17 +3,17 @@ import { InvalidArgument } from '../errors.js'
 import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
 import { writeU32 } from '../wire/frame.js'
 import { Call } from './call.js'
+import { JobHandle } from './job.js'
 import type { Link } from './link.js'
 import { asBag, readCommonOptions, readJob, show, text } from './options.js'
 import { placeKey } from './place.js'
 import { run } from './proxy.js'
 import type { Route } from './route.js'
-import type { Enqueued } from './types.js'
 
 /** A frame is closed when it has this much: well under any server's limit, and long enough to be worth its answer. */
 const FRAME_BYTES = 512 * 1024
 
-export async function enqueueMany(route: Route, jobs: unknown, options: unknown): Promise<Enqueued[]> {
+export async function enqueueMany(route: Route, jobs: unknown, options: unknown): Promise<JobHandle[]> {
   if (!Array.isArray(jobs)) throw new InvalidArgument(`enqueueMany takes an array of jobs, and not ${show(jobs)}`)
   const make = () => {
     const call = new Call(Verb.ENQUEUE_MANY, '', '', '')
@@ -32,10 +32,12 @@ export async function enqueueMany(route: Route, jobs: unknown, options: unknown)
     return call
   })
   const answers = (await Promise.all(calls.map((call) => run(route, () => call)))) as [number, boolean][][]
-  const enqueued = new Array<Enqueued>(jobs.length)
+  const enqueued = new Array<JobHandle>(jobs.length)
   for (const [i, answer] of answers.entries()) {
     const { server } = calls[i]!
-    for (const [j, [id, created]] of answer.entries()) enqueued[batches[i]!.indices[j]!] = { id, created, server }
+    for (const [j, [id, created]] of answer.entries()) {
+      enqueued[batches[i]!.indices[j]!] = new JobHandle(route, id, created, server)
+    }
   }
   return enqueued
 }

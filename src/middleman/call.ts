@@ -40,6 +40,8 @@ export class Call implements Envelope, Limited {
   runTimeout = 0
   requestId = ''
   schedule: Uint8Array = NOTHING_SCHEDULED
+  job = 0
+  known = ''
   jobId = 0
   attempt = 0
   payloadAt = 0
@@ -61,6 +63,10 @@ export class Call implements Envelope, Limited {
   writtenAt = 0
   /** It may have reached a server, on an earlier channel. */
   sent = false
+  /** Makes of the answer what the caller gets. */
+  wrap: ((value: unknown, server: string) => unknown) | undefined = undefined
+  /** Its server has given its credit back before the answer: it only waits. */
+  free = false
   /** The one server that it is for; undefined when any will do. */
   to: Server | undefined = undefined
   /** What its server is named by: see place.ts. Empty for a call that takes its turn. */
@@ -142,6 +148,7 @@ export class Call implements Envelope, Limited {
   get title(): string {
     const key = this.workerKey === '' ? '' : `[${this.workerKey}]`
     const what = this.method === '' ? VERB_TITLES[this.verb]! : this.method
+    if (this.job !== 0) return `${what} of job ${this.job}`
     return this.worker === '' ? what : `${this.worker}${key}.${what}`
   }
 
@@ -191,6 +198,10 @@ const REPEATABLE: Record<number, boolean> = {
   [Verb.PAUSE_SCHEDULE]: true,
   [Verb.RESUME_SCHEDULE]: true,
   [Verb.RUN_SCHEDULE]: false,
+  [Verb.JOB]: true,
+  [Verb.JOB_RESULT]: true,
+  // The second answer would be that there is no such job.
+  [Verb.CANCEL_JOB]: false,
 }
 
 /** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */
@@ -201,6 +212,8 @@ export const HARMLESS = new Set<number>([
   Verb.ALL_WORKER_INFO,
   Verb.LIST_JOBS,
   Verb.SCHEDULES,
+  Verb.JOB,
+  Verb.JOB_RESULT,
 ])
 
 const VERB_TITLES: Record<number, string> = {
@@ -219,4 +232,7 @@ const VERB_TITLES: Record<number, string> = {
   [Verb.PAUSE_SCHEDULE]: 'schedules.pause',
   [Verb.RESUME_SCHEDULE]: 'schedules.resume',
   [Verb.RUN_SCHEDULE]: 'schedules.run',
+  [Verb.JOB]: 'status',
+  [Verb.JOB_RESULT]: 'result',
+  [Verb.CANCEL_JOB]: 'cancel',
 }

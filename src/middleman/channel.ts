@@ -18,6 +18,8 @@ import type { Call, Carrier } from './call.js'
 import { explain, openSocket, type TlsOptions } from './endpoint.js'
 import { Greeting } from './greeting.js'
 
+const NONE_TO_COME = -1
+
 export interface ChannelOwner {
   /** The server takes calls. */
   ready(channel: Channel): void
@@ -43,7 +45,7 @@ export class Channel implements Carrier {
   readonly address: Address
   readonly #owner: ChannelOwner
   readonly #pending = new Map<number, Call>()
-  /** Calls that were given up and whose credit the server still has: their numbers, and bytes. */
+  /** Calls that were given up and are not answered: their numbers, and the bytes of their credit, or `NONE_TO_COME`. */
   readonly #givenUp = new Map<number, number>()
   /** Calls that wait for credit, in order. */
   readonly #backlog = new Set<Call>()
@@ -113,6 +115,7 @@ export class Channel implements Carrier {
     this.#lastCorr = corr
     this.#credit.take(call.bytes)
     call.corr = corr
+    call.free = false
     call.channel = this
     call.server = this.address.text
     call.writtenAt = before
@@ -132,7 +135,7 @@ export class Channel implements Carrier {
   /** The answer is not wanted any more. The credit comes back when the work has stopped. */
   cancel(call: Call): void {
     this.#pending.delete(call.corr)
-    this.#givenUp.set(call.corr, call.bytes)
+    this.#givenUp.set(call.corr, call.free ? NONE_TO_COME : call.bytes)
     if (!this.#lost) this.#connection!.out.frame(FrameType.CANCEL, 0, call.corr, EMPTY_MAP)
     this.#checkIdle()
   }
@@ -258,7 +261,7 @@ export class Channel implements Carrier {
     if (call !== undefined) {
       this.#pending.delete(corr)
       if (creditLater) this.#givenUp.set(corr, call.bytes)
-      else this.#credit.giveBack(call.bytes)
+      else if (!call.free) this.#credit.giveBack(call.bytes)
       this.#release()
     } else if (!creditLater && this.#givenUp.has(corr)) this.#creditBack(corr)
     else if (corr > this.#lastCorr || !this.#ready) {
@@ -268,10 +271,16 @@ export class Channel implements Carrier {
   }
 
   #creditBack(corr: number): void {
+    const waiting = this.#pending.get(corr)
+    if (waiting !== undefined && !waiting.free) {
+      waiting.free = true
+      this.#credit.giveBack(waiting.bytes)
+      return
+    }
     const bytes = this.#givenUp.get(corr)
     if (bytes === undefined) throw new ProtocolError(`the server sent CREDIT for call ${corr}, which has none to come`)
     this.#givenUp.delete(corr)
-    this.#credit.giveBack(bytes)
+    if (bytes !== NONE_TO_COME) this.#credit.giveBack(bytes)
   }
 
   #sendBacklog(): void {
@@ -360,6 +369,7 @@ function answer(call: Call, bytes: Buffer, start: number, end: number): void {
     call.fail(new ProtocolError(`the result of ${call.title} cannot be read: ${(error as Error).message}`, facts))
     return
   }
-  if (call.verb === Verb.ENQUEUE || call.verb === Verb.WORKER_INFO) nameServer(value, call.server)
+  if (call.wrap !== undefined) value = call.wrap(value, call.server)
+  else if (call.verb === Verb.WORKER_INFO) nameServer(value, call.server)
   call.succeed(call.verb === Verb.ASYNC ? undefined : value)
 }

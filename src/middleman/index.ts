@@ -28,8 +28,12 @@ export {
 export type { MemcacheOptions } from '../persistence/results/memcached/options.js'
 export type { ConfigOptions, ConnectOptions, LazyOptions } from './connect-options.js'
 export type { TlsOptions } from './endpoint.js'
+export type { JobName } from './find-job.js'
 export type { IdentityOptions } from './identity.js'
+export { type CancelOutcome, type Job, JobHandle } from './job.js'
+export type { JobStatus, KnownJob, UnknownJob } from './job-status.js'
 export { MiddleMan } from './middleman.js'
+export type { RequestOptions } from './request-options.js'
 export { type ResponseLike, signalOf } from './request-signal.js'
 export { middleMan, type SharedMiddleMan } from './shared.js'
 export type {
@@ -37,7 +41,6 @@ export type {
   AnyWorker,
   BulkJob,
   DequeueOptions,
-  Enqueued,
   EnqueueOptions,
   InstanceMethods,
   JobInfo,
@@ -46,7 +49,6 @@ export type {
   JobsOptions,
   MethodOptions,
   NewWorkerOptions,
-  RequestOptions,
   ScheduleInfo,
   SchedulePlan,
   ScheduleRun,

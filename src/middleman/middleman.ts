@@ -15,22 +15,23 @@ import {
   lazyOptions,
 } from './connect-options.js'
 import { everywhere, type Outcome, valuesOf } from './everywhere.js'
+import { findJob, type JobName } from './find-job.js'
 import { reach } from './instance-methods.js'
+import type { Job, JobHandle } from './job.js'
 import { jobs } from './jobs.js'
 import { LazyConnection } from './lazy.js'
 import { asBag, readCommonOptions, readRequestOptions, readServerOptions, text, timeoutOf } from './options.js'
 import { workerProxy } from './proxy.js'
+import type { RequestOptions } from './request-options.js'
 import { Route } from './route.js'
 import { encodeSchedule } from './schedule-plan.js'
 import { schedulesOf } from './schedules.js'
 import type {
   AnyWorker,
   BulkJob,
-  Enqueued,
   JobInfo,
   JobsOptions,
   NewWorkerOptions,
-  RequestOptions,
   SchedulesApi,
   WorkerInfo,
   WorkerProxy,
@@ -54,7 +55,14 @@ export interface MiddleMan {
    */
   jobs(options?: JobsOptions): Promise<JobInfo[]>
   /** Adds many jobs to the durable queue, at a fraction of the cost of as many `enq…` calls; answers in order. */
-  enqueueMany(jobs: readonly BulkJob[], options?: RequestOptions): Promise<Enqueued[]>
+  enqueueMany(jobs: readonly BulkJob[], options?: RequestOptions): Promise<JobHandle[]>
+  /**
+   * A job by the id that its handle has (of several servers, with `server`, which the handle has, too). Sends nothing.
+   * R is what its method returns.
+   */
+  job<R = unknown>(id: number, options?: { server?: string | undefined }): Job<R>
+  /** The same; or the job that has, or else had last, this key: it is looked for with each request, where the key belongs. */
+  job<R = unknown>(name: JobName): Job<R>
   /** What is called at certain times (docs/SCHEDULES.md): seen, run now, paused and resumed, by its name. */
   readonly schedules: SchedulesApi
   /**
@@ -124,6 +132,7 @@ export function client(route: Route, end: (timeout: number) => Promise<void>): M
     jobs: (options) => jobs(route, options),
     enqueueMany: (jobs, options) => enqueueMany(route, jobs, options),
     schedules: schedulesOf(route),
+    job: <R>(name: number | JobName, options?: unknown) => findJob(route, name, options) as Job<R>,
     with: (options) => {
       const { signal, timeout } = readRequestOptions(options, 'middleMan.with')
       return client(route.with(signal, timeout), end)

@@ -6,6 +6,7 @@ import { Verb } from '../wire/envelope.js'
 import { Call } from './call.js'
 import { broadcast, everywhere, valuesOf } from './everywhere.js'
 import { instanceMethods } from './instance-methods.js'
+import { JobHandle } from './job.js'
 import { readOptions } from './options.js'
 import type { Route } from './route.js'
 import { serverOf, Target } from './target.js'
@@ -64,12 +65,14 @@ export function run(route: Route, make: () => Call): Promise<unknown> {
 function makeMethod(target: Target, name: string): Method {
   const { verb, method } = parseName(name)
   const { route } = target
+  const wrap = verb === Verb.ENQUEUE ? handlesOf(route) : undefined
   return (options) => {
     try {
       const call = target.call(verb, method)
+      call.wrap = wrap
       const { host } = readOptions(call, options)
       if (host === undefined) return verb === Verb.DEQUEUE ? dequeue(route, call, options) : route.call(call)
-      if (host === 'all') return onAll(target, verb, method, options)
+      if (host === 'all') return onAll(target, call, options)
       call.to = serverOf(route, host)
       return route.call(call)
     } catch (error) {
@@ -78,14 +81,23 @@ function makeMethod(target: Target, name: string): Method {
   }
 }
 
-async function onAll(target: Target, verb: number, method: string, options: unknown): Promise<unknown> {
+async function onAll(target: Target, { verb, method, wrap }: Call, options: unknown): Promise<unknown> {
   const make = () => {
     const call = target.call(verb, method)
+    call.wrap = wrap
     readOptions(call, options)
     return call
   }
   const values = valuesOf(await everywhere(target.route, make), make().title)
   return verb === Verb.ASYNC ? undefined : values
+}
+
+/** What an enqueue is answered with, as the handle of the job. */
+function handlesOf(route: Route): (value: unknown, server: string) => JobHandle {
+  return (value, server) => {
+    const { id, created } = value as { id: number; created: boolean }
+    return new JobHandle(route, id, created, server)
+  }
 }
 
 /** The job may lie where its key belonged when other servers were up: who does not have it is not the last to ask. */

@@ -4,14 +4,8 @@
  * single lower-case word has both forms.
  */
 
-/** Answers of the durable queue. */
-export interface Enqueued {
-  readonly id: number
-  /** False: an unfinished job of that key was there already, and `id` is that job's. */
-  readonly created: boolean
-  /** Address of the server that has the job. */
-  readonly server: string
-}
+import type { JobHandle } from './job.js'
+import type { RequestOptions } from './request-options.js'
 
 export interface WorkerInfo {
   /** Address of the server that it runs on. */
@@ -100,14 +94,6 @@ export interface SchedulesApi {
   pause(name: string, options?: ServerOptions): Promise<void>
   /** Goes on with the next time: what came meanwhile is left out. */
   resume(name: string, options?: ServerOptions): Promise<void>
-}
-
-/** What every request takes. */
-export interface RequestOptions {
-  /** Milliseconds until the caller gives up; a method that is called sees it too, a job of the queue does not. */
-  timeout?: number | undefined
-  /** Aborting it rejects with `Cancelled`; a method that is called sees it too, a job of the queue does not. */
-  signal?: AbortSignal | undefined
 }
 
 /** Options of what goes to all servers by default. */
@@ -297,9 +283,9 @@ type Send<P extends readonly unknown[], R, All = R[]> = Argument<P>[0] extends '
       (options?: WithArg<P, MethodOptions>): Promise<R>
     }
 
-interface Enqueue<P extends readonly unknown[]> {
-  (options: WithArg<P, EnqueueOptions> & { host: 'all' }): Promise<Enqueued[]>
-  (options: WithArg<P, EnqueueOptions>): Promise<Enqueued>
+interface Enqueue<P extends readonly unknown[], R> {
+  (options: WithArg<P, EnqueueOptions> & { host: 'all' }): Promise<JobHandle<R>[]>
+  (options: WithArg<P, EnqueueOptions>): Promise<JobHandle<R>>
 }
 
 interface Dequeue {
@@ -319,6 +305,7 @@ type NotCallable =
   | 'addPeriodicTimer'
   | 'connect'
   | 'startServer'
+  | 'progress'
   | 'threadPool'
   | 'constructor'
   | 'then'
@@ -396,7 +383,7 @@ type Methods<W, S = unknown, K extends MethodName<W> & keyof W & string = Method
 } & {
   [M in K as Prefixed<'async', M>]: Send<ArgumentsOf<W, M, S>, void, void>
 } & {
-  [M in K as Prefixed<'enq', M>]: Enqueue<ArgumentsOf<W, M, S>>
+  [M in K as Prefixed<'enq', M>]: Enqueue<ArgumentsOf<W, M, S>, ResultOf<W[M]>>
 } & {
   [M in K as Prefixed<'deq', M>]: Dequeue
 }

@@ -57,7 +57,9 @@ export interface Attempt {
 /** An attempt that ended well. */
 export interface Finished extends Attempt {
   /** What the method returned, as CBOR, for whoever asks for the result; empty or missing when that was nothing. */
-  readonly value?: Uint8Array
+  readonly value?: Uint8Array | undefined
+  /** False: nothing is left of it, whatever the limits. */
+  readonly kept?: boolean
 }
 
 export interface ClaimedJob extends NewJob, Attempt {
@@ -215,6 +217,8 @@ export interface JobStore {
   inspect(filter: JobFilter): Promise<JobInfo[]>
   /** Undefined when there is no such job (any more). A dead or finished one is found by its key when none has it now. */
   find(ref: JobRef): Promise<FoundJob | undefined>
+  /** Calls `changed` after each event of this job that is durable (a claim: written), until the returned function is called. */
+  watch(id: number, changed: () => void): () => void
   counts(queue?: QueueName): JobCounts
 
   /** Queues that have a claimable job: asked once after start. */

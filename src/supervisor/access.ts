@@ -51,6 +51,9 @@ const ABOUT_METHODS: ReadonlySet<number> = new Set([
   Verb.PAUSE_SCHEDULE,
   Verb.RESUME_SCHEDULE,
   Verb.RUN_SCHEDULE,
+  Verb.JOB,
+  Verb.JOB_RESULT,
+  Verb.CANCEL_JOB,
 ])
 
 /** And these about everything. */

@@ -9,6 +9,7 @@
  * - what the store refuses for now (the disk is full) is tried again with each sweep, so that neither an outcome
  *   nor a queue is forgotten.
  */
+import type { Actor } from '../actors/actor.js'
 import type { ReplySink } from '../actors/reply.js'
 import { OffstageError } from '../errors.js'
 import type { Backoff } from '../persistence/backoff.js'
@@ -21,6 +22,7 @@ import { failureOf, turnOf } from './job-turn.js'
 import type { Logger } from './log.js'
 import { nextAttemptIn } from './next-attempt.js'
 import type { Registry } from './registry.js'
+import type { WatchedJobs } from './watched-jobs.js'
 
 /** In CBOR. */
 const UNDEFINED = 0xf7
@@ -35,6 +37,7 @@ export interface DispatcherOptions {
   readonly store: JobStore
   readonly registry: Registry
   readonly limits: JobLimits
+  readonly watched: WatchedJobs
   readonly log: Logger
   /** Until a released job is due again, in milliseconds. */
   readonly releaseDelay: number
@@ -55,7 +58,12 @@ interface ActiveJob extends Attempt {
   /** `finish()` or `release()` was called in the method: what it returns or throws changes nothing more. */
   settled: boolean
   /** What it returned, in CBOR; undefined for nothing. */
-  value?: Uint8Array
+  value: Uint8Array | undefined
+  /** Who runs it, and its number there. */
+  actor: Actor | undefined
+  message: number
+  /** Nobody wants it any more: when this attempt does not finish it, it is forgotten. */
+  cancelled: boolean
 }
 
 /** A queue that is being claimed from. */
@@ -70,6 +78,7 @@ export class Dispatcher implements ReplySink {
   readonly #store: JobStore
   readonly #registry: Registry
   readonly #limits: JobLimits
+  readonly #watched: WatchedJobs
   readonly #log: Logger
   readonly #releaseDelay: number
   readonly #backoff: Backoff
@@ -93,6 +102,7 @@ export class Dispatcher implements ReplySink {
     this.#store = options.store
     this.#registry = options.registry
     this.#limits = options.limits
+    this.#watched = options.watched
     this.#log = options.log
     this.#releaseDelay = options.releaseDelay
     this.#backoff = options.backoff
@@ -178,13 +188,34 @@ export class Dispatcher implements ReplySink {
     }
     active.settled = true
     const settle = async () => {
-      if (how === 'finish') return (await this.#store.finish([active]))[0] === true
+      if (how === 'finish') return (await this.#finish([active]))[0] === true
       const runAt = this.#now() + this.#releaseDelay
       const current = await this.#store.release(active, { runAt, counted: false })
       this.expect(runAt)
       return current
     }
     this.#record(settle, active, done, () => done(false))
+  }
+
+  progress(tag: number, bytes: Buffer, start: number, end: number): void {
+    const active = this.#active.get(tag)
+    if (active !== undefined) this.#watched.progressed(active.id, ownBytes(bytes, start, end))
+  }
+
+  /**
+   * Tells the method that runs the job to end, as its caller would; when it does not finish the job all the same, nothing
+   * is left of that. False: nobody is there to be told, because the job is on its way.
+   */
+  cancel(id: number): boolean {
+    for (const active of this.#active.values()) {
+      if (active.id !== id || active.settled || active.actor === undefined) continue
+      if (!active.cancelled) {
+        active.cancelled = true
+        active.actor.cancel(active.message)
+      }
+      return true
+    }
+    return false
   }
 
   async #claim(lane: Lane): Promise<void> {
@@ -217,7 +248,17 @@ export class Dispatcher implements ReplySink {
 
   #send(job: ClaimedJob): void {
     const tag = ++this.#lastTag
-    const active: ActiveJob = { id: job.id, attempt: job.attempt, job, settled: false }
+    const { id, attempt } = job
+    const active: ActiveJob = {
+      id,
+      attempt,
+      job,
+      settled: false,
+      value: undefined,
+      actor: undefined,
+      message: 0,
+      cancelled: false,
+    }
     const actor = this.#stopped ? undefined : this.#registry.find(job.worker, job.workerKey)
     if (actor === undefined) {
       this.#putBack(active)
@@ -226,7 +267,8 @@ export class Dispatcher implements ReplySink {
     this.#active.set(tag, active)
     this.#watch?.began(job)
     try {
-      actor.send(turnOf(job), job.method, -1, this, tag, job.timeout)
+      active.message = actor.send(turnOf(job), job.method, -1, this, tag, job.timeout)
+      active.actor = actor
     } catch (error) {
       this.#active.delete(tag)
       const refused = asOffstageError(error)
@@ -245,7 +287,9 @@ export class Dispatcher implements ReplySink {
     if (error.code === 'RESULT_NOT_ENCODABLE') {
       // It returned; only its value could not be sent.
       this.#log.warn(fields, `a job is done, but has no result: ${error.message}`)
-      this.#record(() => this.#store.finish([active]), active)
+      this.#record(() => this.#finish([active]), active)
+    } else if (active.cancelled) {
+      this.#forget(active)
     } else if (error.executed === 'no' && NOT_ITS_OWN.has(error.code)) {
       this.#putBack(active)
     } else {
@@ -268,6 +312,27 @@ export class Dispatcher implements ReplySink {
     }
   }
 
+  async #finish(jobs: readonly ActiveJob[]): Promise<boolean[]> {
+    const current = await this.#store.finish(jobs)
+    for (let i = 0; i < jobs.length; i++) if (current[i]) this.#watched.ended(jobs[i]!.id, jobs[i]!)
+    return current
+  }
+
+  /** It was cancelled, and has ended without being done: nothing is left of it. */
+  #forget(active: ActiveJob): void {
+    const { id, attempt, job } = active
+    const { worker, workerKey, method, jobKey } = job
+    this.#record(
+      () => this.#store.finish([{ id, attempt, kept: false }]),
+      active,
+      ([current]) => {
+        if (!current) return
+        this.#watched.ended(id, 'cancelled')
+        this.#log.info({ worker, workerKey, method, jobKey, jobId: id, attempt }, 'a job was cancelled while it ran')
+      },
+    )
+  }
+
   /** It never started. */
   #putBack(active: ActiveJob): void {
     this.#record(() => this.#store.release(active, { counted: false }), active)
@@ -277,7 +342,7 @@ export class Dispatcher implements ReplySink {
     const finished = this.#finished
     this.#finished = []
     this.#storing -= finished.length
-    this.#record(() => this.#store.finish(finished), finished[0]!)
+    this.#record(() => this.#finish(finished), finished[0]!)
   }
 
   /** Stores an outcome; `unstored` is called when that failed for good. */

@@ -141,6 +141,10 @@ class Running implements Caller {
     this.answer()
   }
 
+  waits(): void {
+    this.answer()
+  }
+
   #end(bytes: number, keep: boolean, tell: (waiter: Waiter) => void): void {
     this.#over(bytes, keep ? tell : undefined)
     for (const waiter of this.waiters) tell(waiter)

@@ -17,6 +17,7 @@ import { asOffstageError, Enqueuer } from './enqueuer.js'
 import { fitAll, whenFit } from './fitting.js'
 import type { JobLimits } from './job-limits.js'
 import { encodeJobList, jobFilter } from './job-list.js'
+import type { JobService } from './job-service.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
 import { readAsked } from './schedule/asked.js'
@@ -38,6 +39,8 @@ export interface ServiceOptions {
   /** As `store`. */
   readonly limits: JobLimits | undefined
   readonly schedules: Schedules
+  /** Undefined as well. */
+  readonly jobs: JobService | undefined
   readonly attempts: number
   readonly log: Logger
   /** A job that is not due yet was stored. */
@@ -77,6 +80,12 @@ export class Service {
   }
 
   #serve(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
+    if (e.verb === Verb.JOB || e.verb === Verb.JOB_RESULT || e.verb === Verb.CANCEL_JOB) {
+      // The job says whose it is: whether the caller may do this is looked at when it is found.
+      this.#store()
+      this.#options.jobs!.serve(caller, corr, e)
+      return
+    }
     caller.check(e)
     switch (e.verb) {
       case Verb.ASYNC: {

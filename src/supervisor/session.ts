@@ -5,7 +5,7 @@
  * call costs no object of its own here.
  */
 import type { Actor } from '../actors/actor.js'
-import { type OffstageError, ProtocolError, RemoteWorkerError } from '../errors.js'
+import { Cancelled, type OffstageError, ProtocolError, RemoteWorkerError } from '../errors.js'
 import type { Enqueued } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Connection, type ConnectionEvents, EMPTY_MAP, type Meter } from '../wire/connection.js'
@@ -15,7 +15,7 @@ import { encodeFailure } from '../wire/failure.js'
 import { CREDIT_LATER, FrameType, frameName, ownBytes } from '../wire/frame.js'
 import type { WireStats } from '../wire/stats.js'
 import type { Guard } from './access.js'
-import type { Caller } from './caller.js'
+import type { Caller, Waiting } from './caller.js'
 import { ENQUEUED_BYTES, writeEnqueued } from './enqueued.js'
 import type { Guest } from './greeting.js'
 import type { Replays } from './replays.js'
@@ -24,13 +24,20 @@ import type { Service } from './service.js'
 /** One answer is written at a time, and copied from here into its frame. */
 const answerBytes = Buffer.alloc(ENQUEUED_BYTES)
 
-/** A call that has taken credit. */
+/** Calls of one connection that only wait, and take no credit for that; further ones do. */
+const MOST_WAITING = 16_384
+
+/** A call that is not answered yet. */
 interface Open {
   /** Of its body. */
   readonly bytes: number
   /** What CANCEL needs: where it was sent, and its number there. */
   actor: Actor | undefined
   message: number
+  /** When it only waits. */
+  waiting: Waiting | undefined
+  /** Its credit is given back. */
+  free: boolean
 }
 
 const NOTHING = new Uint8Array(0)
@@ -58,6 +65,8 @@ export class Session implements Caller {
   readonly #stats: WireStats
   readonly #open = new Map<number, Open>()
   #lastCorr = 0
+  /** Calls without credit. */
+  #free = 0
   #leaving = false
 
   constructor(
@@ -76,6 +85,7 @@ export class Session implements Caller {
       close: (error) => {
         // Nobody waits for the credit of what still runs.
         stats.calls -= this.#open.size
+        for (const { waiting } of this.#open.values()) waiting?.end()
         this.#open.clear()
         onClose(this, error)
       },
@@ -136,6 +146,20 @@ export class Session implements Caller {
     if (open === undefined) return
     open.actor = actor
     open.message = message
+  }
+
+  waits(corr: number, call: Waiting): void {
+    const open = this.#open.get(corr)
+    if (open === undefined) {
+      call.end()
+      return
+    }
+    open.waiting = call
+    if (this.#free >= MOST_WAITING) return
+    this.#free++
+    open.free = true
+    this.#credit.giveBack(open.bytes)
+    this.#connection.out.frame(FrameType.CREDIT, 0, corr, NOTHING)
   }
 
   /** Tells the client that no call after the last one will be taken. */
@@ -199,7 +223,11 @@ export class Session implements Caller {
     const open = this.#open.get(corr)
     // An answer that is on its way has won; an enqueue cannot be taken back by CANCEL.
     open?.actor?.cancel(open.message)
-    if (open !== undefined) open.actor = undefined // once is enough
+    if (open === undefined) return
+    open.actor = undefined // once is enough
+    if (open.waiting === undefined) return
+    open.waiting.end()
+    this.refuse(corr, new Cancelled('the caller gave up waiting'))
   }
 
   #takeCredit(corr: number, bytes: number): void {
@@ -212,7 +240,7 @@ export class Session implements Caller {
       )
     }
     credit.take(bytes)
-    this.#open.set(corr, { bytes, actor: undefined, message: 0 })
+    this.#open.set(corr, { bytes, actor: undefined, message: 0, waiting: undefined, free: false })
     this.#stats.calls++
   }
 
@@ -221,7 +249,8 @@ export class Session implements Caller {
     const open = this.#open.get(corr)
     if (open === undefined) return
     this.#open.delete(corr)
-    this.#credit.giveBack(open.bytes)
+    if (open.free) this.#free--
+    else this.#credit.giveBack(open.bytes)
     this.#stats.calls--
   }
 }

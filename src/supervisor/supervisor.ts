@@ -21,6 +21,7 @@ import { FailedAttempts } from './failed-attempts.js'
 import { Graveyard } from './graveyard.js'
 import type { Guest } from './greeting.js'
 import { JobLimits } from './job-limits.js'
+import { JobService } from './job-service.js'
 import { Listener } from './listener.js'
 import type { Logger } from './log.js'
 import { Pauses } from './pauses.js'
@@ -31,6 +32,7 @@ import { Replays } from './replays.js'
 import { Schedules } from './schedules.js'
 import { Service } from './service.js'
 import { Session } from './session.js'
+import { WatchedJobs } from './watched-jobs.js'
 import { wireLimits } from './wire-limits.js'
 import { findWorkerFiles, isFolder } from './worker-files.js'
 
@@ -233,6 +235,7 @@ async function build(
   let dispatcher: Dispatcher | undefined
   let limits: JobLimits | undefined
   let graveyard: Graveyard | undefined
+  let jobs: JobService | undefined
   const results = new CachedResults(config, (worker, workerKey) => registry.find(worker, workerKey))
   const registry: Registry = new Registry({
     overrides: config.workerOverrides,
@@ -257,7 +260,9 @@ async function build(
     const pauses = new Pauses(join(config.data, 'queues.json'))
     const rateOf = (worker: string) => registry.rateLimitOf(worker)
     limits = new JobLimits({ pauses, rateOf, onRoom: (queue) => dispatcher?.wake(queue) })
-    dispatcher = new Dispatcher({ store, registry, limits, log, releaseDelay, backoff: backoffOf(config) })
+    const watched = new WatchedJobs(store)
+    dispatcher = new Dispatcher({ store, registry, limits, watched, log, releaseDelay, backoff: backoffOf(config) })
+    jobs = new JobService({ store, watched, dispatcher })
   }
   const { attempts } = config
   const onScheduled = (runAt: number) => dispatcher?.expect(runAt)
@@ -278,6 +283,7 @@ async function build(
     results,
     limits,
     schedules,
+    jobs,
     attempts,
     log,
     onScheduled,

@@ -31,9 +31,12 @@ export const Verb = {
   PAUSE_SCHEDULE: 16,
   RESUME_SCHEDULE: 17,
   RUN_SCHEDULE: 18,
+  JOB: 19,
+  JOB_RESULT: 20,
+  CANCEL_JOB: 21,
 } as const
 
-const LAST_VERB = 18
+const LAST_VERB = 21
 
 export const REQUEST_ID_BYTES = 16
 
@@ -52,6 +55,8 @@ const Key = {
   EXPIRES_AT: 11,
   RUN_TIMEOUT: 12,
   SCHEDULE: 13,
+  JOB: 14,
+  KNOWN: 15,
   JOB_ID: 64,
   ATTEMPT: 65,
 } as const
@@ -79,7 +84,11 @@ export interface Envelope {
   requestId: string
   /** CBOR, of a new worker: what calls its methods at certain times. Empty for none. */
   schedule: Uint8Array
-  /** Of a queued job; between supervisor and host only. 0 for none. */
+  /** Id of the job that the call is about; 0 when its key says which. */
+  job: number
+  /** The version of its status that the caller has; '' for none. */
+  known: string
+  /** Of a queued job that runs; between supervisor and host only. 0 for none. */
   jobId: number
   attempt: number
   /** Offset of the argument bytes, set by the decoder. */
@@ -106,6 +115,8 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
     runTimeout: 0,
     requestId: '',
     schedule: NOTHING_SCHEDULED,
+    job: 0,
+    known: '',
     jobId: 0,
     attempt: 0,
     payloadAt: 0,
@@ -114,7 +125,8 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
 
 /** More bytes than the envelope can take: three per UTF-16 unit, and room for keys and numbers. */
 export function envelopeBound(e: Envelope): number {
-  return 144 + 3 * (e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length) + e.schedule.length
+  const units = e.worker.length + e.workerKey.length + e.method.length + e.jobKey.length + e.known.length
+  return 160 + 3 * units + e.schedule.length
 }
 
 /** Writes the envelope at `at`, where `envelopeBound` bytes are free, and returns the offset after it. */
@@ -189,6 +201,16 @@ export function writeEnvelope(to: Buffer, at: number, e: Envelope): number {
     to[pos++] = Key.SCHEDULE
     to.set(e.schedule, pos)
     pos += e.schedule.length
+  }
+  if (e.job !== 0) {
+    fields++
+    to[pos++] = Key.JOB
+    pos = writeNumber(to, pos, e.job)
+  }
+  if (e.known !== '') {
+    fields++
+    to[pos++] = Key.KNOWN
+    pos = writeText(to, pos, e.known)
   }
   if (e.jobId !== 0) {
     fields += 2
@@ -267,6 +289,12 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
         e.schedule = bytes.subarray(from, cursor)
         break
       }
+      case Key.JOB:
+        e.job = atLeast(1, readNumber(bytes, end, 'job'), 'job')
+        break
+      case Key.KNOWN:
+        e.known = readText(bytes, end, 'known version', '')
+        break
       case Key.JOB_ID:
         e.jobId = readNumber(bytes, end, 'job id')
         break

@@ -82,6 +82,7 @@ function revive(code: string, message: string, facts: errors.ErrorFacts): errors
     case 'WORKER_ERROR':
     case 'NO_WORKER':
     case 'NO_METHOD':
+    case 'NO_JOB':
     case 'RESULT_NOT_ENCODABLE':
     case 'RESULT_TOO_LARGE':
     case 'CREATE_FAILED':

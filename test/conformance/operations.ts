@@ -1,5 +1,5 @@
 /** The operations of the conformance files, by the TypeScript client. */
-import { type Enqueued, MiddleMan, OffstageError, type UntypedWorkerProxy } from 'offstage/middleman'
+import { type JobHandle, MiddleMan, OffstageError, type UntypedWorkerProxy } from 'offstage/middleman'
 
 export interface Operation {
   readonly op: 'call' | 'async' | 'enqueue' | 'dequeue' | 'ask_result'
@@ -48,7 +48,7 @@ async function run(middleMan: MiddleMan, operation: Operation): Promise<unknown>
   const answer = await proxy[`${PREFIXES[op]}${method}`]!(options)
   if (op !== 'enqueue') return answer
   // Which server it was is what the client knows, and no bytes of the answer.
-  const { server: _, ...sent } = answer as Enqueued
+  const { server: _, ...sent } = answer as JobHandle
   return sent
 }
 

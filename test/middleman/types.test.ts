@@ -11,9 +11,9 @@ import type { StandardSchema } from '#offstage/actors/schemas.js'
 import type {
   AnyOptions,
   DequeueOptions,
-  Enqueued,
   EnqueueOptions,
   InstanceMethods,
+  JobHandle,
   MethodOptions,
   UntypedWorkerProxy,
   WorkerInfo,
@@ -123,7 +123,7 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   expectTypeOf(await worker.first({ arg: ['x'] })).toEqualTypeOf<unknown>()
   expectTypeOf(await worker.asyncSomeTask({ arg: charge })).toEqualTypeOf<void>()
   const job = { arg: charge, jobKey: 'k', scheduledAt: new Date(), priority: 1, attempts: 2, atMostOnce: true }
-  expectTypeOf(await worker.enqSomeTask(job)).toExtend<Enqueued>()
+  expectTypeOf(await worker.enqSomeTask(job)).toExtend<JobHandle>()
   expectTypeOf(await worker.deqSomeTask({ jobKey: 'k' })).toEqualTypeOf<boolean>()
   expectTypeOf(await worker.workerInfo()).toEqualTypeOf<WorkerInfo>()
   expectTypeOf(await worker.askResult('key')).toEqualTypeOf<unknown>()
@@ -135,7 +135,7 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   expectTypeOf(await worker.some_task({ arg: 'x', host: '10.0.0.1:11006' })).toEqualTypeOf<number>()
   expectTypeOf(await worker.maybe({ host: 'all' })).toEqualTypeOf<number[]>()
   expectTypeOf(await worker.asyncPing({ host: 'all' })).toEqualTypeOf<void>()
-  expectTypeOf(await worker.enqPing({ jobKey: 'k', host: 'all' })).toExtend<Enqueued[]>()
+  expectTypeOf(await worker.enqPing({ jobKey: 'k', host: 'all' })).toExtend<JobHandle[]>()
   expectTypeOf(await worker.deqPing({ jobKey: 'k', host: 'all' })).toEqualTypeOf<boolean[]>()
   expectTypeOf(await worker.workerInfo({ host: 'all' })).toEqualTypeOf<WorkerInfo[]>()
   expectTypeOf(await worker.workerInfo({ host: 'local' })).toEqualTypeOf<WorkerInfo>()
@@ -267,7 +267,7 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   expectTypeOf(checked).toEqualTypeOf<WorkerProxy<typeof CheckedWorker>>()
   expectTypeOf(await checked.zod({ arg: { id: '1' } })).toEqualTypeOf<number>()
   expectTypeOf(await checked.asyncValibot({ arg: '2030-01-01' })).toEqualTypeOf<void>()
-  expectTypeOf(await checked.enqArktype({ arg: { id: 1 }, jobKey: 'k' })).toExtend<Enqueued>()
+  expectTypeOf(await checked.enqArktype({ arg: { id: 1 }, jobKey: 'k' })).toExtend<JobHandle>()
   expectTypeOf(await checked.zod({ arg: { id: '1' }, host: 'all' })).toEqualTypeOf<number[]>()
   await checked.optional()
   await checked.optional({ arg: 'text' })
@@ -323,7 +323,7 @@ export async function calls(worker: WorkerProxy<BillingWorker>, middleMan: Middl
   // @ts-expect-error the worker is needed
   await middleMan.newWorker({ workerKey: 'k' })
   const jobs = await middleMan.enqueueMany([{ worker: 'w', method: 'm', arg: 1, jobKey: 'k' }])
-  expectTypeOf(jobs).toExtend<Enqueued[]>()
+  expectTypeOf(jobs).toExtend<JobHandle[]>()
   // @ts-expect-error the job key is needed
   await middleMan.enqueueMany([{ worker: 'w', method: 'm' }])
   expectTypeOf(await middleMan.allWorkerInfo()).toEqualTypeOf<Record<string, WorkerInfo[] | null>>()

@@ -4,6 +4,7 @@ import { RemoteWorkerError, StoreError } from '#offstage/errors.js'
 import { MemoryStore } from '#offstage/persistence/memory/store.js'
 import type { Attempt, NewJob, QueueName } from '#offstage/persistence/store.js'
 import { Dispatcher } from '#offstage/supervisor/dispatcher.js'
+import { WatchedJobs } from '#offstage/supervisor/watched-jobs.js'
 import { encodeFailure } from '#offstage/wire/failure.js'
 
 const QUEUE = { worker: 'w', workerKey: '' }
@@ -60,7 +61,14 @@ function setUp(t: Test) {
   const registry = { find: () => actor, retryOf: () => undefined }
   const log = { warn() {}, error() {} }
   const limits = { allowed: (_queue: QueueName, room: number) => room, claimed() {}, stop() {} }
-  const dispatcher = new Dispatcher({ store, registry, limits, log, releaseDelay: 60_000 } as never)
+  const dispatcher = new Dispatcher({
+    store,
+    registry,
+    limits,
+    watched: new WatchedJobs(store),
+    log,
+    releaseDelay: 60_000,
+  } as never)
   dispatcher.start()
   t.teardown(() => dispatcher.stop())
   const turns = async (count: number) => {

@@ -1,5 +1,5 @@
 /** Clients of one life of the supervisor: many calls in flight over one connection, until they are told to stop. */
-import { type BulkJob, type Enqueued, MiddleMan } from 'offstage/middleman'
+import { type BulkJob, type JobHandle, MiddleMan } from 'offstage/middleman'
 import type { WantedJob } from '../history/events.js'
 import type { Recorder } from './recorder.js'
 
@@ -62,7 +62,7 @@ export class Load {
     })
   }
 
-  async #send(jobs: readonly WantedJob[]): Promise<Enqueued[]> {
+  async #send(jobs: readonly WantedJob[]): Promise<JobHandle[]> {
     const [job] = jobs
     if (jobs.length > 1 || job === undefined) return this.#middleMan.enqueueMany(jobs.map(asBulkJob))
     const { jobKey, priority, maxAttempts: attempts, atMostOnce, runAt: scheduledAt } = job
@@ -70,7 +70,7 @@ export class Load {
     const worker = this.#middleMan.worker(job.worker)
     const { enqRun, enqFailing, enqFinishing } = worker
     const send = { run: enqRun, failing: enqFailing, finishing: enqFinishing }[job.method]
-    return [(await send!(scheduledAt === 0 ? options : { ...options, scheduledAt })) as Enqueued]
+    return [(await send!(scheduledAt === 0 ? options : { ...options, scheduledAt })) as JobHandle]
   }
 
   async #dequeue({ worker, workerKey, jobKey }: WantedJob): Promise<void> {

@@ -20,7 +20,7 @@ function write(e: Envelope): Buffer {
 const text = fc.oneof(fc.string(), fc.string({ unit: 'binary', maxLength: 100 })).filter((s) => s.isWellFormed())
 const whole = fc.oneof(fc.nat(30), fc.nat(300), fc.nat(), fc.maxSafeNat())
 const envelopes: fc.Arbitrary<Envelope> = fc.record({
-  verb: fc.integer({ min: 0, max: 18 }),
+  verb: fc.integer({ min: 0, max: 21 }),
   worker: text,
   workerKey: text,
   method: text,
@@ -37,6 +37,8 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
     fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
   ),
   schedule: fc.constantFrom(NOTHING_SCHEDULED, Buffer.from('a1616da16463726f6e612a', 'hex')),
+  job: whole,
+  known: text,
   jobId: whole,
   attempt: fc.constant(0),
   payloadAt: fc.constant(0),
@@ -107,6 +109,8 @@ t.test('a broken envelope is refused, and the message says what is wrong with it
     ['a20000' + '09', /neither true nor false/],
     ['a20000' + '179f00ff', /indefinite length/],
     ['a20000' + '17', /end inside an item/],
+    ['a20000' + '0e00', /the job is 0: at least 1/],
+    ['a20000' + '0f07', /the known version is not text/],
     ['a20000' + '05', /not a whole number|too early/],
     ['a20000' + '051a0000', /too early/],
   ]

@@ -101,6 +101,8 @@ const UNSET: Record<string, unknown> = {
   runTimeout: 0,
   requestId: '',
   schedule: NOTHING_SCHEDULED,
+  job: 0,
+  known: '',
   jobId: 0,
   attempt: 0,
 }
@@ -190,6 +192,25 @@ const EXPECTED: Record<string, unknown[]> = {
       },
     ],
     ['RESULT', 7, 'a'],
+  ],
+  job: [
+    ['CALL', 8, { verb: Verb.JOB, job: 7, arg: undefined }],
+    [
+      'RESULT',
+      8,
+      {
+        ...{ id: 7, ...billing, workerKey: '', method: 'charge', jobKey: 'boy', state: 'active', priority: 0 },
+        ...{ runAt: 1_750_000_000_000, enqueuedAt: 1_750_000_000_000, attempts: 1, maxAttempts: 5 },
+        ...{ version: 'active 1 1750000000000 1', progress: Buffer.from([0x18, 50]), progressNumber: 1 },
+      },
+    ],
+    ['CALL', 9, { verb: Verb.JOB, job: 7, known: 'active 1 1750000000000 1', arg: undefined }],
+    ['CREDIT', 9, undefined],
+    ['CALL', 10, { verb: Verb.JOB_RESULT, job: 7, arg: undefined }],
+    ['CREDIT', 10, undefined],
+    ['RESULT', 10, { id: 42, ok: true }],
+    ['CALL', 11, { verb: Verb.CANCEL_JOB, job: 7, arg: undefined }],
+    ['RESULT', 11, 'finished'],
   ],
   cancel: [
     ['CALL', 6, { verb: Verb.CALL, ...billing, method: 'report', arg: undefined }],

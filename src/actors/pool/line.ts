@@ -29,6 +29,7 @@ export type FromThread =
   | { type: 'threw'; failure: RemoteFailure }
   | { type: 'cannotRun'; message: string }
   | { type: 'log'; line: Uint8Array }
+  | { type: 'progress'; value: Uint8Array }
   | { type: 'settle'; token: number; release: boolean }
   | { type: 'set'; key: string; value: Uint8Array | undefined; ttl: number | undefined }
   /** Answered by `value`. */

@@ -105,6 +105,10 @@ class PoolContext implements WorkerContext {
     return this.#bridge.settle(release)
   }
 
+  progress(_call: Call, value: Uint8Array): void {
+    this.#bridge.progress(value)
+  }
+
   #refuse(what: string): never {
     throw new InvalidArgument(
       `${what} cannot be used in ${this.#method}, which runs in a pool thread: that belongs to the worker's own ` +

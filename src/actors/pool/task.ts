@@ -30,6 +30,8 @@ export interface ActorBridge {
   log(line: Uint8Array): void
   /** Ends the queued job by hand; false when this attempt is no longer the current one. */
   settle(release: boolean): Promise<boolean>
+  /** Of the queued job; `value` is CBOR. */
+  progress(value: Uint8Array): void
 }
 
 export interface PoolRunner {

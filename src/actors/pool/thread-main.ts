@@ -96,6 +96,11 @@ class ThreadLine implements ActorBridge {
     this.post({ type: 'log', line })
   }
 
+  progress(value: Uint8Array): void {
+    this.#mustRun('its progress')
+    this.post({ type: 'progress', value })
+  }
+
   settle(release: boolean): Promise<boolean> {
     if (this.#over) return Promise.resolve(false)
     const token = ++this.#lastToken

@@ -156,6 +156,9 @@ class Line {
       case 'log':
         this.#bridge.log(message.line)
         return
+      case 'progress':
+        this.#bridge.progress(message.value)
+        return
       case 'set':
         this.#bridge.setCached(message.key, message.value, message.ttl)
         return

@@ -15,6 +15,7 @@ import type { ActorBridge, DeferredTask, MakePool, PoolRunner } from './task.js'
 export interface PoolOwner extends CallOwner {
   readonly cached: CacheEntries
   settle(call: Call, release: boolean): Promise<boolean>
+  progress(call: Call, value: Uint8Array): void
   /** An encoded `LogLine`. */
   writeLog(line: Uint8Array): void
   /** A deferred call has failed that nobody waited for. */
@@ -122,6 +123,7 @@ export class WorkerPool {
         else calls.run(parent, set)
       },
       log: (line) => owner.writeLog(line),
+      progress: (value) => parent !== undefined && owner.progress(parent, value),
       settle: (release) => (parent === undefined ? Promise.resolve(false) : owner.settle(parent, release)),
     }
   }

@@ -308,6 +308,10 @@ export class JournalStore implements JobStore {
     return this.#queue.find(ref)
   }
 
+  watch(id: number, changed: () => void): () => void {
+    return this.#queue.watch(id, changed)
+  }
+
   counts(queue?: QueueName): JobCounts {
     return this.#queue.counts(queue)
   }

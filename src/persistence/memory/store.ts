@@ -162,6 +162,10 @@ export class MemoryStore implements JobStore {
     return this.#queue.find(ref)
   }
 
+  watch(id: number, changed: () => void): () => void {
+    return this.#queue.watch(id, changed)
+  }
+
   counts(queue?: QueueName): JobCounts {
     return this.#queue.counts(queue)
   }

@@ -63,6 +63,8 @@ export class Queue {
   /** What `commit` will make of the jobs that `fail` or `release` is settling, by row. */
   readonly #settlements = new Map<number, Settlement>()
   readonly #replacements = new Map<number, NewJob>()
+  /** By job. */
+  readonly #watchers = new Map<number, Set<() => void>>()
   #condemned: (CondemnedJob & Attempt)[] = []
 
   constructor(state: QueueState, rules: QueueRules) {
@@ -152,11 +154,16 @@ export class Queue {
    * False for an attempt that is not the current one; so also for one that is already being settled. With `keeps` its
    * result is kept, if the limits allow it.
    */
-  finish({ id, attempt, value = NO_VALUE }: Finished, now: number, keeps = true): boolean {
+  finish({ id, attempt, value = NO_VALUE, kept: wanted = true }: Finished, now: number, keeps = true): boolean {
     const row = this.#current({ id, attempt })
     if (row === NONE) return false
     const { bodies, jobs } = this.#state
-    const kept = bodies.finishing(row, attempt, now, keeps && this.#kept.takes(value.length) ? value : undefined)
+    const kept = bodies.finishing(
+      row,
+      attempt,
+      now,
+      keeps && wanted && this.#kept.takes(value.length) ? value : undefined,
+    )
     jobs.pending.set(row, kept ? Pending.keep : Pending.finish)
     return true
   }
@@ -295,6 +302,8 @@ export class Queue {
       case Pending.remove:
         state.forget(row)
     }
+    if (this.#watchers.size === 0) return
+    for (const changed of this.#watchers.get(id) ?? []) changed()
   }
 
   /** The event of this job was refused and never happened. */
@@ -357,6 +366,17 @@ export class Queue {
 
   inspect(filter: JobFilter): Promise<JobInfo[]> {
     return inspect(this.#state, filter)
+  }
+
+  /** `changed` is called after each `commit` of the job, until the returned function is. */
+  watch(id: number, changed: () => void): () => void {
+    const watchers = this.#watchers.get(id) ?? new Set()
+    this.#watchers.set(id, watchers)
+    watchers.add(changed)
+    return () => {
+      watchers.delete(changed)
+      if (watchers.size === 0 && this.#watchers.get(id) === watchers) this.#watchers.delete(id)
+    }
   }
 
   find(ref: JobRef): Promise<FoundJob | undefined> {
