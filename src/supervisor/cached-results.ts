@@ -52,6 +52,8 @@ export class CachedResults {
       this.#find(worker, workerKey)?.setCache(change)
     }
     if (this.#memcached === undefined) return done()
+    // Not after it is there.
+    if (value !== undefined) this.#store.mustFit(key, value)
     return this.#send(this.#memcached, queue, change).then(done)
   }
 

@@ -236,7 +236,7 @@ t.test('what somebody else has put there is an error, and no value', NEEDS_MEMCA
 t.test('one configuration file for both sides, with a namespace', NEEDS_MEMCACHED, async (t) => {
   const memcached = await Memcached.start(t)
   const yaml = (port: number) => `
-:backgroundrb: { :ip: 127.0.0.1, :port: ${port}, :result_storage: memcache, :result_ttl: 1000 }
+:backgroundrb: { :ip: 127.0.0.1, :port: ${port}, :result_storage: memcache, :result_ttl: 1000, :result_bytes: 2000 }
 :memcache: { servers: "\${CACHE:-${memcached.address}}", namespace: shop }
 `
   const server = await serve(t, yaml(0))
@@ -253,6 +253,9 @@ t.test('one configuration file for both sides, with a namespace', NEEDS_MEMCACHE
     await worker.resetResult('k', 2)
     t.match(await memcached.ask('mg shop:a_worker::k t', /\r\n$/), /^HD t(1000|1001)\r\n/)
   }
+  const asking = (await connect(t, server)).worker('a_worker') as Proxy
+  await t.rejects(asking.resetResult('k', 'x'.repeat(2_000)), { code: 'RESULT_STORAGE_TOO_LARGE' })
+  t.equal(await asking.askResult('k'), 2, 'what the supervisor cannot keep does not get to memcached')
 })
 
 t.test('environment variables, for both sides', NEEDS_MEMCACHED, async (t) => {

@@ -90,7 +90,7 @@ export class ResultStore implements ResultStorage {
    * `ResultStorageError` when it is larger than all of the room; then what was there stays.
    */
   set(worker: string, workerKey: string, key: string, value: Uint8Array, ttl = 0, number = 0): void {
-    if (key.length + value.length > this.#limits.bytes) throw tooLarge(key, value.length, this.#limits.bytes)
+    this.mustFit(key, value)
     const instance = instanceOf(worker, workerKey)
     const id = idOf(instance, key)
     const before = this.#results.get(id)
@@ -106,6 +106,11 @@ export class ResultStore implements ResultStorage {
       const [oldest] = this.#results
       this.#lose(...oldest!)
     }
+  }
+
+  /** Throws `ResultStorageError` when `set` would. */
+  mustFit(key: string, value: Uint8Array): void {
+    if (key.length + value.length > this.#limits.bytes) throw tooLarge(key, value.length, this.#limits.bytes)
   }
 
   delete(worker: string, workerKey: string, key: string): void {
