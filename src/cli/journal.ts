@@ -1,6 +1,6 @@
 /** `offstage journal …`: the operator's tools. What they do is in src/persistence/journal/tools; here is what they say. */
 import path from 'node:path'
-import { Command, type CommanderError, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { OffstageError } from '../errors.js'
 import { errorCode, realFs } from '../persistence/journal/file-system.js'
 import { lockFolder } from '../persistence/journal/lock.js'
@@ -15,7 +15,7 @@ import { folderUser } from '../persistence/journal/tools/user.js'
 import { complain } from '../supervisor/program/complain.js'
 import { checkText } from './check-text.js'
 import { backupText, restoreText } from './copy-text.js'
-import { Output, ReaderLeft } from './output.js'
+import { Output, print, ReaderLeft } from './output.js'
 import { recordLine } from './record-json.js'
 import { salvageText } from './salvage-text.js'
 
@@ -25,7 +25,7 @@ be made, 74 the disk failed or is full, 75 in use. docs/OPERATIONS.md says what 
 `
 
 export function journalCommand(): Command {
-  const command = new Command('journal')
+  return new Command('journal')
     .description('Look at, check, save and restore the journal of a supervisor.')
     .addHelpText('after', EXIT_CODES)
     .addCommand(inspectCommand())
@@ -33,8 +33,6 @@ export function journalCommand(): Command {
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
     .addCommand(salvageCommand())
-  for (const each of [command, ...command.commands]) each.exitOverride(endAsUsage)
-  return command
 }
 
 function fsckCommand(): Command {
@@ -194,17 +192,6 @@ function failed(error: unknown): number {
   }
   complain(`${error.message}: look at the disk and at the system's log`)
   return ExitCode.io
-}
-
-function print(text: string): void {
-  const output = new Output()
-  output.line(text)
-  output.flush()
-}
-
-/** Commander ends with 1 for wrong usage. */
-function endAsUsage(error: CommanderError): never {
-  process.exit(error.exitCode === 0 ? ExitCode.whole : ExitCode.usage)
 }
 
 function wholeNumber(text: string): number {

@@ -6,14 +6,16 @@ import { startCommand } from '../supervisor/program/start.js'
 import { initCommand, workerCommand } from './generate.js'
 import { journalCommand } from './journal.js'
 import { scheduleCommand } from './schedule.js'
+import { asyncCommand, callCommand, enqueueCommand } from './send.js'
 import { restartCommand, statusCommand, stopCommand } from './service.js'
+import { withUsageStatus } from './usage.js'
 import { userCommand } from './user.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
 
-await new Command('offstage')
+const program = new Command('offstage')
   .description('Background work for Node: supervised workers, a durable queue, one process to run.')
   .version(version)
   .addCommand(startCommand(), { isDefault: true })
@@ -24,5 +26,9 @@ await new Command('offstage')
   .addCommand(workerCommand())
   .addCommand(journalCommand())
   .addCommand(scheduleCommand())
+  .addCommand(callCommand())
+  .addCommand(asyncCommand())
+  .addCommand(enqueueCommand())
   .addCommand(userCommand())
-  .parseAsync()
+
+await withUsageStatus(program).parseAsync()

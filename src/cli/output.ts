@@ -1,4 +1,4 @@
-/** Standard output of a tool whose work is synchronous: written at once, so that a reader that has left is noticed. */
+/** Standard output, written at once, so that a reader that has left is noticed. */
 import { writeSync } from 'node:fs'
 import { errorCode } from '../persistence/journal/file-system.js'
 
@@ -26,6 +26,13 @@ export class Output {
     this.#length = 0
     while (bytes.length > 0) bytes = bytes.subarray(tryWrite(bytes))
   }
+}
+
+/** All at once, with a line break behind it. Throws `ReaderLeft`. */
+export function print(text: string): void {
+  const output = new Output()
+  output.line(text)
+  output.flush()
 }
 
 function tryWrite(bytes: Buffer): number {

@@ -1,6 +1,7 @@
 /** A record of the journal as one line of JSON, for people with `jq`. */
 import type { WalkedRecord } from '../persistence/journal/tools/walk.js'
 import { decodeValue } from '../wire/codec.js'
+import { toJson } from './value-json.js'
 
 export function recordLine({ segment, batch, seq, head, body }: WalkedRecord): string {
   const place = {
@@ -60,7 +61,7 @@ function jobFields(job: Extract<WalkedRecord['body'], { type: 'ENQ' }>['job']): 
 function argument(payload: Uint8Array): object {
   if (payload.length === 0) return {}
   try {
-    return { argument: plain(decodeValue(payload)) }
+    return { argument: toJson(decodeValue(payload)) }
   } catch {
     return { argumentBase64: Buffer.from(payload).toString('base64') }
   }
@@ -70,22 +71,4 @@ function argument(payload: Uint8Array): object {
 function time(ms: number): string | number {
   const date = new Date(ms)
   return Number.isNaN(date.getTime()) ? ms : date.toISOString()
-}
-
-/** What JSON has no word for becomes an object with one key that begins with `$`. */
-function plain(value: unknown): unknown {
-  if (value === undefined) return { $undefined: true }
-  if (typeof value === 'bigint') return { $bigint: String(value) }
-  if (typeof value === 'number') return Number.isFinite(value) ? value : { $number: String(value) }
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(plain)
-  if (value instanceof Date) return { $date: time(value.getTime()) }
-  if (value instanceof Map) return { $map: [...value].map(([key, item]) => [plain(key), plain(item)]) }
-  if (value instanceof Set) return { $set: [...value].map(plain) }
-  if (value instanceof Error) return { $error: { name: value.name, message: value.message } }
-  if (value instanceof ArrayBuffer) return { $bytes: Buffer.from(value).toString('base64') }
-  if (ArrayBuffer.isView(value)) {
-    return { $bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') }
-  }
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]))
 }

@@ -26,7 +26,6 @@ Example:
   offstage schedule next "0 30 2 * * MON-FRI" --tz Europe/London -n 3
 `,
     )
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
     .action((expression: string, options: { tz?: string; number: number; after?: number }) => {
       process.exitCode = print(expression, options)
     })

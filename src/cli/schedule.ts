@@ -2,25 +2,20 @@
 import { Command } from 'commander'
 import type { MiddleMan, ScheduleInfo } from '../middleman/index.js'
 import { complain } from '../supervisor/program/complain.js'
+import { Exit } from './exit-status.js'
+import { print } from './output.js'
 import { nextCommand } from './schedule-next.js'
 import { scheduleJson, scheduleText } from './schedule-text.js'
 import { ask, type ServerFlags, serverCommand } from './server.js'
 
-const USAGE = 64
-const LEFT_OUT = 1
-
 export function scheduleCommand(): Command {
-  const command = new Command('schedule')
+  return new Command('schedule')
     .description('See, run, pause and resume schedules, and find out what cron lines say.')
     .addCommand(listCommand())
     .addCommand(named('run', 'Call the method of a schedule now, or queue its job.', run))
     .addCommand(named('pause', 'Let a schedule not fire until it is resumed, also after a restart.', pause))
     .addCommand(named('resume', 'Let a paused schedule go on with its next time.', resume))
     .addCommand(nextCommand())
-  for (const each of command.commands) {
-    each.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
-  }
-  return command
 }
 
 function listCommand(): Command {
@@ -46,9 +41,9 @@ function named(command: string, description: string, act: Act): Command {
 async function list(middleMan: MiddleMan, json: boolean): Promise<number> {
   const schedules = await middleMan.schedules.list()
   const several = new Set(schedules.map(({ server }) => server)).size > 1
-  if (json) say(JSON.stringify(schedules.map(scheduleJson), null, 2))
-  else if (schedules.length === 0) say('there are no schedules')
-  else say(schedules.map((schedule: ScheduleInfo) => scheduleText(schedule, several)).join('\n\n'))
+  if (json) print(JSON.stringify(schedules.map(scheduleJson), null, 2))
+  else if (schedules.length === 0) print('there are no schedules')
+  else print(schedules.map((schedule: ScheduleInfo) => scheduleText(schedule, several)).join('\n\n'))
   return 0
 }
 
@@ -56,24 +51,20 @@ async function run(middleMan: MiddleMan, name: string): Promise<number> {
   const fired = await middleMan.schedules.run(name)
   if (fired === 'leftOut') {
     complain(`${name} still runs, and its overlap is skip: nothing was started`)
-    return LEFT_OUT
+    return Exit.failed
   }
-  say(fired === 'started' ? `${name} has been started` : `${name} waits for its turn`)
+  print(fired === 'started' ? `${name} has been started` : `${name} waits for its turn`)
   return 0
 }
 
 async function pause(middleMan: MiddleMan, name: string): Promise<number> {
   await middleMan.schedules.pause(name)
-  say(`${name} is paused`)
+  print(`${name} is paused`)
   return 0
 }
 
 async function resume(middleMan: MiddleMan, name: string): Promise<number> {
   await middleMan.schedules.resume(name)
-  say(`${name} goes on`)
+  print(`${name} goes on`)
   return 0
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

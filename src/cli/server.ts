@@ -1,20 +1,14 @@
 /** The supervisor that a command asks, as any client does: the one that runs here, or the one that is named. */
 import { Command } from 'commander'
-import { ConfigurationError, ConnectionError, NoServerAvailable, OffstageError } from '../errors.js'
+import { OffstageError } from '../errors.js'
 import { clientFrom } from '../middleman/config-file.js'
 import { type IdentityOptions, MiddleMan } from '../middleman/index.js'
 import { findConfigFile } from '../supervisor/config-file.js'
 import { findSupervisor } from '../supervisor/pid-file.js'
 import { complain } from '../supervisor/program/complain.js'
 import { configOf, withSettings } from '../supervisor/program/start.js'
-
-const FAILED = 1
-/** `EX_UNAVAILABLE` of sysexits.h. */
-const UNAVAILABLE = 69
-
-const EXIT_CODES = `
-Exit status: 0 done, 1 the server refused, 64 wrong usage, 69 no server can be reached, 78 wrong configuration.
-`
+import { EXIT_CODES, Exit, exitStatusOf } from './exit-status.js'
+import { ReaderLeft } from './output.js'
 
 export interface ServerFlags {
   readonly server?: string
@@ -28,20 +22,29 @@ export function serverCommand(name: string): Command {
     .addHelpText('after', EXIT_CODES)
 }
 
+/** Does it with a connection that is closed behind it. Resolves to the exit status; what goes wrong is said. */
+export function ask(flags: ServerFlags, act: (middleMan: MiddleMan) => Promise<number>): Promise<number> {
+  return statusOf(() => withServer(flags, act))
+}
+
 /** Resolves to the exit status; what goes wrong is said. */
-export async function ask(flags: ServerFlags, act: (middleMan: MiddleMan) => Promise<number>): Promise<number> {
+export async function statusOf(act: () => Promise<number>): Promise<number> {
   try {
-    const middleMan = await connect(flags)
-    try {
-      return await act(middleMan)
-    } finally {
-      await middleMan.close()
-    }
+    return await act()
   } catch (error) {
+    if (error instanceof ReaderLeft) return Exit.done
     if (!(error instanceof OffstageError)) throw error
     complain(error.message)
-    if (error instanceof ConfigurationError) return error.exitCode
-    return error instanceof NoServerAvailable || error instanceof ConnectionError ? UNAVAILABLE : FAILED
+    return exitStatusOf(error)
+  }
+}
+
+export async function withServer<T>(flags: ServerFlags, act: (middleMan: MiddleMan) => Promise<T>): Promise<T> {
+  const middleMan = await connect(flags)
+  try {
+    return await act(middleMan)
+  } finally {
+    await middleMan.close()
   }
 }
 

@@ -1,36 +1,12 @@
 /** `offstage journal …` as a process of its own. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { openJournal } from '#offstage/persistence/journal/open.js'
 import type { JobStore } from '#offstage/persistence/store.js'
 import { encodeValue } from '#offstage/wire/codec.js'
 import { newJob } from '../contract/job-store.js'
-
-const PROGRAM = join(import.meta.dirname, '../../../dist/cli/main.js')
-
-export interface ToolResult {
-  readonly status: number | null
-  readonly out: string
-  readonly errors: string
-}
+import { command, type ToolResult } from './command.js'
 
 export function journalTool(...args: string[]): Promise<ToolResult> {
   return command('journal', ...args)
-}
-
-/** `offstage` as a process of its own. */
-export async function command(...args: string[]): Promise<ToolResult> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let [out, errors] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors += text
-  })
-  const [status] = (await once(child, 'close')) as [number | null]
-  return { status, out, errors }
 }
 
 /** The lines that `inspect` printed. */

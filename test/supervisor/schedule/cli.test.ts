@@ -1,5 +1,5 @@
 import t from 'tap'
-import { command } from '../../support/journal-tool.js'
+import { command } from '../../support/command.js'
 
 t.test('schedule next prints ISO times, one a line, for a line in a zone', async (t) => {
   const zone = ['--tz', 'Europe/London', '--after', '2026-03-28T00:00Z']

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { ScheduleInfo } from 'offstage/middleman'
 import t from 'tap'
 import { makeVerifier } from '#offstage/wire/scram.js'
-import { command } from '../../support/journal-tool.js'
+import { command } from '../../support/command.js'
 import { connect, setup } from './place.js'
 
 const NEVER = 'cron: "0 0 0 1 1 * 2199", timezone: Europe/London'
