@@ -187,7 +187,10 @@ export class Schedules {
     const { active } = entry
     if (!entry.paused) return
     entry.paused = false
-    await changeFiring(this.#firings, active.schedule.name, { paused: undefined })
+    const { name, persistent, missed } = active.schedule
+    // With one write: a kill must not make a time that was left out one that was missed.
+    const anew = persistent || missed === 'once' ? { at: Date.now() } : {}
+    await changeFiring(this.#firings, name, { paused: undefined, ...anew })
     // Another one may have paused it meanwhile.
     if (entry.paused) return
     await active.resume()
@@ -228,8 +231,9 @@ export class Schedules {
       // A kill may have come between the two steps of pausing it.
       await active.pause()
     } else {
+      const begun = active.begin()
       entry.silence = this.#ring(active)
-      await active.begin()
+      await begun
     }
   }
 
@@ -237,13 +241,18 @@ export class Schedules {
     const schedule = { ...planned, times: planned.timesFrom(Date.now()) }
     if (schedule.persistent) return new JobSchedule(schedule, this.#jobs!, this.#jobRuns)
     const [calls, firings, log] = [this.#calls, this.#firings, this.#log]
-    return new CallSchedule(schedule, { calls, firings, log, random: Math.random })
+    return new CallSchedule(schedule, { calls, firings, log, random: Math.random, now: Date.now })
   }
 
   /** Returns what ends it. */
   #ring(active: ActiveSchedule): () => void {
     const { times } = active.schedule
-    return this.#timer.add({ times, ring: (at) => active.ring(at), missed: (at) => active.missed(at) })
+    return this.#timer.add({
+      times,
+      ring: (at) => active.ring(at),
+      missed: (at) => active.missed(at),
+      after: () => active.after,
+    })
   }
 
   #entry(target: Target): Entry {
@@ -256,9 +265,8 @@ export class Schedules {
   #info({ active, paused }: Entry): ScheduleInfo {
     const { name, worker, workerKey, method, when, timezone, persistent, times } = active.schedule
     const { running, last } = active.runs
-    const planned = persistent && !paused ? this.#firings.get(name)?.at : undefined
     const next: number[] = []
-    let at: number | undefined = Math.max(Date.now(), (planned ?? 0) - 1)
+    let at: number | undefined = paused ? Date.now() : Math.max(Date.now(), active.after)
     while (next.length < NEXT_TIMES) {
       at = times(at)
       if (at === undefined) break

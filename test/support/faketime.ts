@@ -33,8 +33,13 @@ export class FakeClock {
 
   /** From now on the program's clock is this many days ahead of the real one. */
   move(days: number): void {
+    this.set(days * 86_400)
+  }
+
+  /** From now on the program's clock is this many seconds ahead of the real one. */
+  set(seconds: number): void {
     // Whole at once: it is read at every look at the clock.
-    writeFileSync(`${this.#file}.new`, `${days < 0 ? '' : '+'}${days}d\n`)
+    writeFileSync(`${this.#file}.new`, `${seconds < 0 ? '' : '+'}${seconds}\n`)
     renameSync(`${this.#file}.new`, this.#file)
   }
 }

@@ -8,7 +8,9 @@ export type Fired = 'started' | 'queued' | 'leftOut'
 export interface ActiveSchedule {
   readonly schedule: Schedule
   readonly runs: Runs
-  /** Before its first time: sees to what was missed. */
+  /** Up to this time it does not fire, whatever the clock does. */
+  readonly after: number
+  /** Before its first time: sees to what was missed. `after` is known once it has been called. */
   begin(): Promise<void>
   ring(at: number): void
   /** A jump of the clock forward went over this time. */
@@ -17,7 +19,7 @@ export interface ActiveSchedule {
   run(): Promise<Fired>
   /** What has been fired and has not begun is taken back; what runs goes on. */
   pause(): Promise<void>
-  /** What came meanwhile is not made up for. */
+  /** What came meanwhile is not made up for; begins anew at the time that the clock shows. */
   resume(): Promise<void>
   /** The server stops. */
   stop(): void

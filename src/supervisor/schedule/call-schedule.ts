@@ -11,6 +11,7 @@ export interface CallScheduleOptions {
   readonly firings: Firings
   readonly log: Pick<Logger, 'warn' | 'error'>
   readonly random: () => number
+  readonly now: () => number
 }
 
 export class CallSchedule implements ActiveSchedule {
@@ -18,6 +19,8 @@ export class CallSchedule implements ActiveSchedule {
   readonly #options: CallScheduleOptions
   /** Firings that are late on purpose. */
   readonly #delayed = new Set<NodeJS.Timeout>()
+
+  #after = Number.NEGATIVE_INFINITY
 
   constructor(schedule: Schedule, options: CallScheduleOptions) {
     this.schedule = schedule
@@ -28,17 +31,23 @@ export class CallSchedule implements ActiveSchedule {
     return this.#options.calls.runs(this.schedule)
   }
 
+  get after(): number {
+    return this.schedule.repeats ? Number.NEGATIVE_INFINITY : this.#after
+  }
+
   async begin(): Promise<void> {
     const { missed, name, times } = this.schedule
     if (missed === 'skip') return
-    const now = Date.now()
+    const now = this.#options.now()
     const last = this.#options.firings.get(name)?.at
+    this.#after = last ?? now
     const due = last === undefined ? undefined : times(last)
     if (due !== undefined && due <= now) this.missed(due)
     else if (last === undefined) void this.#fired(now)
   }
 
   ring(at: number): void {
+    this.#after = at
     if (this.schedule.missed === 'once') void this.#fired(at)
     this.#fire(at)
   }
@@ -48,12 +57,13 @@ export class CallSchedule implements ActiveSchedule {
     if (missed === 'skip') return
     const { log } = this.#options
     log.warn({ worker, method }, `${name} has missed its time, ${new Date(at).toISOString()}: it runs once now`)
-    void this.#fired(Date.now())
+    this.#after = this.#options.now()
+    void this.#fired(this.#after)
     this.#fire(at)
   }
 
   async run(): Promise<Fired> {
-    return this.#options.calls.fire(this.schedule, Date.now())
+    return this.#options.calls.fire(this.schedule, this.#options.now())
   }
 
   async pause(): Promise<void> {
@@ -62,7 +72,7 @@ export class CallSchedule implements ActiveSchedule {
   }
 
   async resume(): Promise<void> {
-    if (this.schedule.missed === 'once') await this.#fired(Date.now())
+    this.#after = Number.NEGATIVE_INFINITY
   }
 
   stop(): void {

@@ -22,6 +22,10 @@ export class JobSchedule implements ActiveSchedule {
     return this.#runs.of(this.schedule)
   }
 
+  get after(): number {
+    return this.#jobs.planned(this.schedule) - 1
+  }
+
   begin(): Promise<void> {
     return this.#next(() => this.#jobs.resume(this.schedule))
   }

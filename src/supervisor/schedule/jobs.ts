@@ -54,6 +54,11 @@ export class ScheduledJobs {
     return this.plan(schedule, now)
   }
 
+  /** The time of the newest job. */
+  planned({ name }: Schedule): number {
+    return this.#options.firings.get(name)?.at ?? Number.NEGATIVE_INFINITY
+  }
+
   /** Queues the first firing after `after`, unless it was before. */
   plan(schedule: Schedule, after: number): Promise<void> {
     const at = schedule.times(after)

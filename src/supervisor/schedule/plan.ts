@@ -18,6 +18,8 @@ export interface Schedule {
   readonly workerKey: string
   readonly method: string
   readonly times: Times
+  /** Its times may come again when the clock is set back. */
+  readonly repeats: boolean
   /** The same as it is written, for people. */
   readonly when: string
   /** IANA name of the zone that it is meant in. */
@@ -88,6 +90,7 @@ export function readPlan(target: Target, plan: Plan, where: string): Planned {
     name: nameOf(target),
     ...target,
     timesFrom,
+    repeats: repeatsOf(plan, where),
     when: whenOf(plan),
     timezone: plan.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     argument: argumentOf(plan, where),
@@ -97,6 +100,14 @@ export function readPlan(target: Target, plan: Plan, where: string): Planned {
     timeout: timeout === undefined ? -1 : Math.ceil(parseDuration(timeout, 1, `${where}.timeout`)),
     persistent,
   }
+}
+
+/** What is in every hour alike, or every so often, follows the clock. What is meant for a certain time is meant once. */
+function repeatsOf({ missed, trigger_args: trigger, cron, repeat_interval }: Plan, where: string): boolean {
+  if (missed === 'once') return false
+  const line = typeof trigger === 'string' ? trigger : cron
+  if (line !== undefined) return !parseCron(line, where).fixedHours
+  return (typeof trigger === 'object' ? trigger.repeat_interval : repeat_interval) !== undefined
 }
 
 function argumentOf({ data }: Plan, where: string): Uint8Array {

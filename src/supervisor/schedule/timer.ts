@@ -6,6 +6,8 @@
  * wants to is told. A time that has come while the program was busy still rings, once and late.
  */
 
+import { type Cancelable, type Clock, systemClock } from '../../actors/clock.js'
+
 /** Milliseconds from one look at the wall clock to the next, at most. */
 const LOOK = 1_000
 
@@ -21,6 +23,8 @@ export interface Rings {
   readonly ring: (at: number) => void
   /** Hears the first time that a jump forward went over. */
   readonly missed?: (at: number) => void
+  /** Up to this time it does not ring, also when the clock was set back. Looked at whenever its next time is computed. */
+  readonly after?: () => number
 }
 
 interface Line extends Rings {
@@ -30,19 +34,23 @@ interface Line extends Rings {
 export class ScheduleTimer {
   readonly #lines = new Set<Line>()
   readonly #onJump: (ms: number) => void
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  readonly #wall: () => number
+  #timer: Cancelable | undefined
   #started = false
   /** Of the wall clock to the monotonic one. */
   #distance = 0
 
   /** `onJump` hears by how many milliseconds the wall clock has jumped. */
-  constructor(onJump: (ms: number) => void) {
+  constructor(onJump: (ms: number) => void, clock: Clock = systemClock, wall: () => number = Date.now) {
     this.#onJump = onJump
+    this.#clock = clock
+    this.#wall = wall
   }
 
   /** Returns what ends it. */
   add(rings: Rings): () => void {
-    const line = { ...rings, next: nextOf(rings, Date.now()) }
+    const line = { ...rings, next: nextOf(rings, this.#wall()) }
     this.#lines.add(line)
     if (this.#started) this.#arm()
     return () => this.#lines.delete(line)
@@ -50,29 +58,29 @@ export class ScheduleTimer {
 
   start(): void {
     this.#started = true
-    this.#distance = distance()
-    this.#planAll(Date.now())
+    this.#distance = this.#apart()
+    this.#planAll(this.#wall())
     this.#arm()
   }
 
   stop(): void {
     this.#started = false
-    clearTimeout(this.#timer)
+    this.#timer?.cancel()
     this.#lines.clear()
   }
 
   #arm(): void {
-    clearTimeout(this.#timer)
+    this.#timer?.cancel()
     if (!this.#started || this.#lines.size === 0) return
     const next = Math.min(...[...this.#lines].map((line) => line.next))
-    this.#timer = setTimeout(() => this.#look(), Math.min(Math.max(next - Date.now(), 1), LOOK))
+    this.#timer = this.#clock.after(Math.min(Math.max(next - this.#wall(), 1), LOOK), () => this.#look())
   }
 
   #look(): void {
     const before = this.#distance
-    this.#distance = distance()
+    this.#distance = this.#apart()
     const jumped = this.#distance - before
-    const now = Date.now()
+    const now = this.#wall()
     if (Math.abs(jumped) >= JUMP) {
       this.#onJump(jumped)
       const over = [...this.#lines].filter(({ next }) => next <= now)
@@ -91,16 +99,16 @@ export class ScheduleTimer {
     }
   }
 
+  #apart(): number {
+    return this.#wall() - this.#clock.now()
+  }
+
   #planAll(now: number): void {
     for (const line of this.#lines) line.next = nextOf(line, now)
   }
 }
 
 /** The first time after now. */
-function nextOf({ times }: Rings, now: number): number {
-  return times(now) ?? Number.POSITIVE_INFINITY
-}
-
-function distance(): number {
-  return Date.now() - performance.now()
+function nextOf({ times, after }: Rings, now: number): number {
+  return times(Math.max(now, after?.() ?? now)) ?? Number.POSITIVE_INFINITY
 }

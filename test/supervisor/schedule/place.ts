@@ -9,7 +9,7 @@ import { Server } from '../../support/server.js'
 export const workers = join(import.meta.dirname, 'workers')
 
 /** A server with these schedules, and what its workers write. */
-export function setup(t: Test, schedules: string, firings?: Record<string, { at: number }>) {
+export function setup(t: Test, schedules: string, firings?: Record<string, { at: number }>, more = {}) {
   const folder = t.testdir({ record: '', data: {}, 'offstage.yml': schedules })
   const record = join(folder, 'record')
   if (firings !== undefined) writeFileSync(join(folder, 'data/schedules.json'), JSON.stringify(firings))
@@ -18,7 +18,7 @@ export function setup(t: Test, schedules: string, firings?: Record<string, { at:
       data: join(folder, 'data'),
       workers,
       args: ['--config', join(folder, 'offstage.yml')],
-      env: { RECORD: record, TZ: 'UTC' },
+      env: { RECORD: record, TZ: 'UTC', ...more },
     })
     t.teardown(() => server.kill())
     return server

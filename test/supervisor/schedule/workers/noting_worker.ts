@@ -17,6 +17,10 @@ export default class NotingWorker extends MetaWorker {
     this._note('third', arg)
   }
 
+  tick() {
+    this._note('tick', undefined)
+  }
+
   fails(arg: string) {
     throw new Error(arg)
   }
