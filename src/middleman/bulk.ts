@@ -1,6 +1,7 @@
-/** `enqueueMany`: many jobs in few frames. */
+/** `enqueueMany` and `enqueueManySettled`: many jobs in few frames. */
 import { InvalidArgument } from '../errors.js'
 import { envelopeBound, Verb, writeEnvelope } from '../wire/envelope.js'
+import { decodeFailure } from '../wire/failure.js'
 import { writeU32 } from '../wire/frame.js'
 import { Call } from './call.js'
 import { JobHandle } from './job.js'
@@ -13,36 +14,87 @@ import type { Route } from './route.js'
 /** A frame is closed when it has this much: well under any server's limit, and long enough to be worth its answer. */
 const FRAME_BYTES = 512 * 1024
 
+/** All of them are stored, or none; but of several servers, or of more than a frame takes, those of one frame. */
 export async function enqueueMany(route: Route, jobs: unknown, options: unknown): Promise<JobHandle[]> {
-  if (!Array.isArray(jobs)) throw new InvalidArgument(`enqueueMany takes an array of jobs, and not ${show(jobs)}`)
-  const make = () => {
-    const call = new Call(Verb.ENQUEUE_MANY, '', '', '')
-    readCommonOptions(call, options)
-    return call
-  }
-  const known = route.known(make)
-  if (known !== undefined) await known
+  const make = () => bulkCall(Verb.ENQUEUE_MANY, options)
   // All jobs are read before any is sent: one that is wrong leaves nothing half done.
-  const batches = encodeJobs(jobs, route)
-  const calls = batches.map(({ body, repeatable, place }) => {
-    const call = make()
-    call.payload = body
-    call.repeatable = repeatable
-    call.place = place
-    return call
-  })
-  const answers = (await Promise.all(calls.map((call) => run(route, () => call)))) as [number, boolean][][]
-  const enqueued = new Array<JobHandle>(jobs.length)
+  const sent = await send(route, jobs, make)
+  const answers = (await Promise.all(sent.map(({ answer }) => answer))) as SentJob[][]
+  const enqueued: JobHandle[] = []
   for (const [i, answer] of answers.entries()) {
-    const { server } = calls[i]!
-    for (const [j, [id, created]] of answer.entries()) {
-      enqueued[batches[i]!.indices[j]!] = new JobHandle(route, id, created, server)
-    }
+    const { call, indices } = sent[i]!
+    for (const [j, job] of answer.entries()) enqueued[indices[j]!] = handleOf(route, job, call.server)
   }
   return enqueued
 }
 
-/** What one ENQUEUE_MANY frame carries: jobs of one server. */
+/** One that is wrong, or refused, keeps no other from being stored. */
+export async function enqueueManySettled(
+  route: Route,
+  jobs: unknown,
+  options: unknown,
+): Promise<PromiseSettledResult<JobHandle>[]> {
+  const make = () => bulkCall(Verb.ENQUEUE_EACH, options)
+  const outcomes: PromiseSettledResult<JobHandle>[] = []
+  const refuse = (index: number, reason: unknown) => {
+    outcomes[index] = { status: 'rejected', reason }
+  }
+  const sent = await send(route, jobs, make, refuse)
+  await Promise.all(
+    sent.map(async ({ call, indices, answer }) => {
+      try {
+        for (const [j, job] of ((await answer) as (SentJob | Uint8Array)[]).entries()) {
+          const index = indices[j]!
+          if (job instanceof Uint8Array) refuse(index, decodeFailure(job))
+          else outcomes[index] = { status: 'fulfilled', value: handleOf(route, job, call.server) }
+        }
+      } catch (error) {
+        for (const index of indices) refuse(index, error)
+      }
+    }),
+  )
+  return outcomes
+}
+
+/** As the server tells of a job: its id, and whether it was created. */
+type SentJob = readonly [number, boolean]
+
+function handleOf(route: Route, [id, created]: SentJob, server: string): JobHandle {
+  return new JobHandle(route, id, created, server)
+}
+
+function bulkCall(verb: number, options: unknown): Call {
+  const call = new Call(verb, '', '', '')
+  readCommonOptions(call, options)
+  return call
+}
+
+interface SentBatch {
+  readonly call: Call
+  /** Which of the jobs it carries. */
+  readonly indices: readonly number[]
+  readonly answer: Promise<unknown>
+}
+
+/** Throws for the first job that is wrong, unless `refuse` hears of them all. */
+async function send(route: Route, jobs: unknown, make: () => Call, refuse?: Refuse): Promise<SentBatch[]> {
+  // Also when there is nothing to send, the options have to be right.
+  const { title } = make()
+  if (!Array.isArray(jobs)) throw new InvalidArgument(`${title} takes an array of jobs, and not ${show(jobs)}`)
+  const known = route.known(make)
+  if (known !== undefined) await known
+  return encodeJobs(jobs, route, refuse).map(({ body, repeatable, place, indices }) => {
+    const call = make()
+    call.payload = body
+    call.repeatable = repeatable
+    call.place = place
+    return { call, indices, answer: run(route, () => call) }
+  })
+}
+
+type Refuse = (index: number, reason: unknown) => void
+
+/** What one frame carries: jobs of one server. */
 class Batch {
   /** Which of the jobs these are. */
   readonly indices: number[] = []
@@ -81,13 +133,20 @@ class Batch {
   }
 }
 
-function encodeJobs(jobs: readonly unknown[], route: Route): Batch[] {
+function encodeJobs(jobs: readonly unknown[], route: Route, refuse?: Refuse): Batch[] {
   const batches: Batch[] = []
   /** By server, the one that takes more jobs. */
   const open = new Map<Link, Batch>()
   const alone = route.links.length === 1
   for (let index = 0; index < jobs.length; index++) {
-    const job = readEntry(jobs[index], `jobs[${index}]`)
+    let job: Call
+    try {
+      job = readEntry(jobs[index], `jobs[${index}]`)
+    } catch (error) {
+      if (refuse === undefined) throw error
+      refuse(index, error)
+      continue
+    }
     const most = 4 + envelopeBound(job) + job.payload.length
     const place = alone ? '' : placeKey(job.worker, job.workerKey, job.jobKey)
     const link = alone ? route.links[0]! : route.placeOf(place)

@@ -186,6 +186,7 @@ const REPEATABLE: Record<number, boolean> = {
   // `atMostOnce` excludes.
   [Verb.ENQUEUE]: true,
   [Verb.ENQUEUE_MANY]: true,
+  [Verb.ENQUEUE_EACH]: true,
   // Not DEQUEUE: the second answer would be that nothing was removed.
   [Verb.DEQUEUE]: false,
   [Verb.ASK_RESULT]: true,
@@ -224,6 +225,7 @@ const VERB_TITLES: Record<number, string> = {
   [Verb.WORKER_INFO]: 'workerInfo',
   [Verb.ALL_WORKER_INFO]: 'allWorkerInfo',
   [Verb.ENQUEUE_MANY]: 'enqueueMany',
+  [Verb.ENQUEUE_EACH]: 'enqueueManySettled',
   [Verb.PAUSE]: 'pauseQueue',
   [Verb.RESUME]: 'resumeQueue',
   [Verb.LIST_JOBS]: 'jobs',

@@ -2,7 +2,7 @@
 import { NoServerAvailable } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
 import { Verb } from '../wire/envelope.js'
-import { enqueueMany } from './bulk.js'
+import { enqueueMany, enqueueManySettled } from './bulk.js'
 import { Call } from './call.js'
 import { Cluster, type ClusterOptions } from './cluster.js'
 import {
@@ -56,6 +56,11 @@ export interface MiddleMan {
   jobs(options?: JobsOptions): Promise<JobInfo[]>
   /** Adds many jobs to the durable queue, at a fraction of the cost of as many `enq…` calls; answers in order. */
   enqueueMany(jobs: readonly BulkJob[], options?: RequestOptions): Promise<JobHandle[]>
+  /**
+   * The same, as `Promise.allSettled` would have it: one that is wrong, or that its server refuses, keeps no other from being
+   * stored. What is stored of one frame (512 KiB) is stored in one batch, as with `enqueueMany`.
+   */
+  enqueueManySettled(jobs: readonly BulkJob[], options?: RequestOptions): Promise<PromiseSettledResult<JobHandle>[]>
   /**
    * A job by the id that its handle has (of several servers, with `server`, which the handle has, too). Sends nothing.
    * R is what its method returns.
@@ -131,6 +136,7 @@ export function client(route: Route, end: (timeout: number) => Promise<void>): M
     allWorkerInfo: (options) => allWorkerInfo(route, options),
     jobs: (options) => jobs(route, options),
     enqueueMany: (jobs, options) => enqueueMany(route, jobs, options),
+    enqueueManySettled: (jobs, options) => enqueueManySettled(route, jobs, options),
     schedules: schedulesOf(route),
     job: <R>(name: number | JobName, options?: unknown) => findJob(route, name, options) as Job<R>,
     with: (options) => {

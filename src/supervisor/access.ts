@@ -6,9 +6,12 @@ import { z } from 'zod'
 import { AccessDenied } from '../errors.js'
 import { type Envelope, Verb } from '../wire/envelope.js'
 
-/** As rules name them. ENQUEUE_MANY is so many times `enqueue`. */
+/** So many times `enqueue`: rules know nothing of them, and each of their jobs is looked at. */
+const BULK: ReadonlySet<string> = new Set(['ENQUEUE_MANY', 'ENQUEUE_EACH'])
+
+/** As rules name them. */
 const VERBS = Object.keys(Verb)
-  .filter((name) => name !== 'ENQUEUE_MANY')
+  .filter((name) => !BULK.has(name))
   .map((name) => name.toLowerCase())
 
 const names = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
@@ -73,7 +76,7 @@ export function guardOf(identity: string, rules: AccessRules | undefined): Guard
       methods: matcher(rule.methods),
     }))
   return (e) => {
-    if (e.verb === Verb.ENQUEUE_MANY) return // each of its jobs is looked at
+    if (e.verb === Verb.ENQUEUE_MANY || e.verb === Verb.ENQUEUE_EACH) return
     const verb = VERB_NAMES.get(e.verb) ?? ''
     const worker = ABOUT_ALL.has(e.verb) ? '' : e.worker
     const method = ABOUT_METHODS.has(e.verb) ? e.method : ''

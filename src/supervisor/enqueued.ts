@@ -1,5 +1,8 @@
-/** The answers to ENQUEUE and ENQUEUE_MANY, written as CBOR without an object in between: they are the hot ones. */
+/** The answers to enqueues, those to ENQUEUE and ENQUEUE_MANY written as CBOR without an object in between: they are the hot ones. */
+import { OffstageError } from '../errors.js'
 import type { Enqueued } from '../persistence/store.js'
+import { encodeValue } from '../wire/codec.js'
+import { encodeFailure } from '../wire/failure.js'
 import { writeHead } from '../wire/heads.js'
 
 const ID = Buffer.from('\xa2\x62id', 'latin1')
@@ -29,4 +32,11 @@ export function encodeEnqueuedMany(jobs: readonly Enqueued[]): Buffer {
     to[end++] = created ? TRUE : FALSE
   }
   return to.subarray(0, end)
+}
+
+/** For each job `[id, created]`, or the body of the ERROR that it would have alone, as a byte string. */
+export function encodeEnqueuedEach(jobs: readonly (Enqueued | OffstageError)[]): Uint8Array {
+  return encodeValue(
+    jobs.map((job) => (job instanceof OffstageError ? Buffer.from(encodeFailure(job)) : [job.id, job.created])),
+  )
 }

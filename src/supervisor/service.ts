@@ -4,15 +4,15 @@
  * `docs/PROTOCOL.md` has the table of verbs, with their envelope fields and answers.
  */
 import type { WorkerInfo } from '../actors/actor-options.js'
-import { InvalidArgument, NoJobKey, ProtocolError, StoreError } from '../errors.js'
-import type { JobStore, NewJob } from '../persistence/store.js'
+import { InvalidArgument, NoJobKey, type OffstageError, ProtocolError, StoreError } from '../errors.js'
+import type { Enqueued, JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
-import { type Envelope, envelope, readEnvelope, Verb } from '../wire/envelope.js'
-import { readU32 } from '../wire/frame.js'
+import { type Envelope, envelope, Verb } from '../wire/envelope.js'
 import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
+import { type BulkEntry, bulkEntries, settleEach } from './bulk-entries.js'
 import type { CachedResults } from './cached-results.js'
 import type { Caller } from './caller.js'
-import { encodeEnqueuedMany } from './enqueued.js'
+import { encodeEnqueuedEach, encodeEnqueuedMany } from './enqueued.js'
 import { asOffstageError, Enqueuer } from './enqueuer.js'
 import { fitAll, whenFit } from './fitting.js'
 import type { JobLimits } from './job-limits.js'
@@ -107,6 +107,9 @@ export class Service {
       }
       case Verb.ENQUEUE_MANY:
         this.#enqueueMany(caller, corr, body.subarray(e.payloadAt))
+        break
+      case Verb.ENQUEUE_EACH:
+        reply(caller, corr, this.#enqueueEach(caller, body.subarray(e.payloadAt)), encodeEnqueuedEach)
         break
       case Verb.DEQUEUE:
         requireJobKey(e, 'dequeue')
@@ -220,20 +223,26 @@ export class Service {
 
   #enqueueMany(caller: Caller, corr: number, bytes: Buffer): void {
     const jobs: NewJob[] = []
-    for (let at = 0; at < bytes.length; ) {
-      const end = at + 4 > bytes.length ? Number.POSITIVE_INFINITY : at + 4 + readU32(bytes, at)
-      if (end > bytes.length) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue ends beyond the frame`)
-      const e = readEnvelope(bytes, at + 4, end)
-      if (e.verb !== Verb.ENQUEUE) throw new ProtocolError(`job ${jobs.length} of a bulk enqueue has verb ${e.verb}`)
+    for (const { e, end } of bulkEntries(bytes)) {
       caller.check(e)
       jobs.push(this.#job(e, bytes, end, jobs.length))
-      at = end
     }
     const enqueuer = this.#enqueues()
     const fit = fitAll(this.#registry, jobs)
     const store = () => reply(caller, corr, enqueuer.many(jobs), encodeEnqueuedMany)
     if (fit === undefined) store()
     else whenFit(fit, caller, corr, store)
+  }
+
+  #enqueueEach(caller: Caller, bytes: Buffer): Promise<(Enqueued | OffstageError)[]> {
+    const enqueuer = this.#enqueues()
+    const read = async ({ e, end }: BulkEntry, index: number) => {
+      caller.check(e)
+      const job = this.#job(e, bytes, end, index)
+      await this.#registry.checkerOf(job.worker)?.check(job.method, job.payload)
+      return job
+    }
+    return settleEach(bytes, read, (jobs) => enqueuer.many(jobs))
   }
 
   /** With what calls it at certain times, and what waits in its queue, where there is that. */

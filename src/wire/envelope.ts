@@ -34,9 +34,10 @@ export const Verb = {
   JOB: 19,
   JOB_RESULT: 20,
   CANCEL_JOB: 21,
+  ENQUEUE_EACH: 22,
 } as const
 
-const LAST_VERB = 21
+const LAST_VERB = 22
 
 export const REQUEST_ID_BYTES = 16
 

@@ -310,3 +310,49 @@ t.test('enqueueMany sends its jobs in order, in frames of bounded size', async (
   t.equal(sent[3]!.jobKey, 'k3')
   t.same(await middleMan.enqueueMany([]), [])
 })
+
+t.test('enqueueManySettled tells of each job what became of it, and sends those that can be', async (t) => {
+  const { server, middleMan } = await connected(t)
+  const job = (jobKey: string, more: object = {}) => ({ worker: 'w', method: 'm', jobKey, ...more })
+  const answers = await middleMan.enqueueManySettled([
+    job('a'),
+    job('b', { priority: 0.5 }),
+    job('c'),
+    job('d', { arg: () => {} }),
+    5 as never,
+    job(''),
+  ])
+  t.match(answers, [
+    { status: 'fulfilled', value: { id: 1, created: true, server: server.address } },
+    { status: 'rejected', reason: { name: 'InvalidArgument', message: /priority is 0\.5/ } },
+    { status: 'fulfilled', value: { id: 2 } },
+    { status: 'rejected', reason: { name: 'CannotEncode', message: /jobs\[3\]\.arg/ } },
+    { status: 'rejected', reason: { name: 'InvalidArgument', message: /jobs\[4\] takes one bag/ } },
+    { status: 'rejected', reason: { name: 'NoJobKey' } },
+  ])
+  t.same(
+    server.received.flatMap((call) => (call.arg as { jobKey: string }[]).map(({ jobKey }) => jobKey)),
+    ['a', 'c'],
+  )
+  t.same(await middleMan.enqueueManySettled([]), [])
+  await t.rejects(middleMan.enqueueManySettled({} as never), { message: /enqueueManySettled takes an array of jobs/ })
+  await t.rejects(middleMan.enqueueManySettled([], { time: 1 } as never), {
+    name: 'InvalidArgument',
+    message: /"time"/,
+  })
+})
+
+t.test('what fails a frame of enqueueManySettled is the outcome of each of its jobs', async (t) => {
+  const { server, middleMan } = await connected(t)
+  server.script = (call) => {
+    if ((call.arg as unknown[]).length > 1) call.fail(new errors.StoreError('STORE_FULL', 'full'))
+    else echo(call)
+  }
+  const jobs = ['a', 'b'].map((jobKey) => ({ worker: 'w', method: 'm', jobKey }))
+  const reason = { name: 'StoreError', code: 'STORE_FULL', executed: 'no' }
+  t.match(await middleMan.enqueueManySettled(jobs), [
+    { status: 'rejected', reason },
+    { status: 'rejected', reason },
+  ])
+  t.match(await middleMan.enqueueManySettled(jobs.slice(1)), [{ status: 'fulfilled' }])
+})

@@ -30,6 +30,7 @@ export const echo: Script = (call) => {
     case Verb.ENQUEUE:
       return call.result({ id: call.corr, created: true })
     case Verb.ENQUEUE_MANY:
+    case Verb.ENQUEUE_EACH:
       return call.result((call.arg as unknown[]).map((_, i) => [i + 1, true]))
     case Verb.DEQUEUE:
     case Verb.RESET_RESULT:
@@ -181,8 +182,9 @@ export class ScriptedServer {
         ...envelope,
         corr,
         session,
-        arg:
-          envelope.verb === Verb.ENQUEUE_MANY ? jobs(bytes, envelope.payloadAt, end) : argument(bytes, envelope, end),
+        arg: [Verb.ENQUEUE_MANY, Verb.ENQUEUE_EACH].some((verb) => verb === envelope.verb)
+          ? jobs(bytes, envelope.payloadAt, end)
+          : argument(bytes, envelope, end),
         result: (value) => connection.out.frame(FrameType.RESULT, 0, corr, encodeValue(value)),
         accept: () => connection.out.frame(FrameType.ACCEPTED, 0, corr, EMPTY_MAP),
         fail: (error) => connection.out.frame(FrameType.ERROR, 0, corr, encodeFailure(error)),

@@ -310,11 +310,35 @@ t.test('who waits hears the result also where none is kept', async (t) => {
   await t.rejects(job.result(), { code: 'NO_JOB' })
 })
 
+t.test('of many jobs those are stored that can be, and each has its outcome', async (t) => {
+  const { middleMan, name } = await setUp(t)
+  const job = (jobKey: string, more: object = {}) => ({ ...name, method: 'give', arg: jobKey, jobKey, ...more })
+  const outcomes = await middleMan.enqueueManySettled([
+    job('a'),
+    job('b', { method: 'gvie' }),
+    job('c', { worker: 'nobody' }),
+    job('d', { attempts: 2_000 }),
+    job('a'),
+    job('e'),
+  ])
+  t.match(outcomes, [
+    { status: 'fulfilled', value: { created: true } },
+    { status: 'rejected', reason: { name: 'RemoteWorkerError', code: 'NO_METHOD', executed: 'no' } },
+    { status: 'rejected', reason: { code: 'NO_WORKER' } },
+    { status: 'rejected', reason: { name: 'InvalidArgument' } },
+    { status: 'fulfilled', value: { created: false } },
+    { status: 'fulfilled', value: { created: true } },
+  ])
+  const results = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value.result()] : []))
+  t.same(await Promise.all(results), ['a', 'a', 'e'])
+})
+
 t.test('rules say who may watch and cancel which jobs', async (t) => {
   const folder = t.testdir({
     'offstage.yml': [
       'access:',
       '  - { allow: "*", verbs: [enqueue] }',
+      '  - { deny: "*", verbs: [enqueue], methods: [fail] }',
       '  - { allow: "*", verbs: [job, job_result], methods: [give] }',
     ].join('\n'),
   })
@@ -329,6 +353,11 @@ t.test('rules say who may watch and cancel which jobs', async (t) => {
   t.equal(await mine.result(), 1)
   t.match(await mine.status(), { state: 'finished' })
   await t.rejects(mine.cancel(), { name: 'AccessDenied', message: 'anonymous may not cancel_job watched_worker.give' })
+  const mixed = ['give', 'fail'].map((method) => ({ worker: 'watched_worker', method, jobKey: method }))
+  t.match(await middleMan.enqueueManySettled(mixed), [
+    { status: 'fulfilled' },
+    { status: 'rejected', reason: { name: 'AccessDenied' } },
+  ])
   const other = await worker.enqNothing({ jobKey: 'k' })
   for (const asked of [() => other.status(), () => other.result(), () => other.cancel()] as (() => Promise<void>)[]) {
     await t.rejects(asked, { name: 'AccessDenied' })
