@@ -203,6 +203,8 @@ const REPEATABLE: Record<number, boolean> = {
   [Verb.JOB_RESULT]: true,
   // The second answer would be that there is no such job.
   [Verb.CANCEL_JOB]: false,
+  [Verb.RETRY_JOB]: false,
+  [Verb.DELETE_JOB]: false,
 }
 
 /** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */
@@ -237,4 +239,6 @@ const VERB_TITLES: Record<number, string> = {
   [Verb.JOB]: 'status',
   [Verb.JOB_RESULT]: 'result',
   [Verb.CANCEL_JOB]: 'cancel',
+  [Verb.RETRY_JOB]: 'retry',
+  [Verb.DELETE_JOB]: 'delete',
 }

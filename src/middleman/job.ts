@@ -17,6 +17,12 @@ import { serverOf } from './target.js'
  */
 export type CancelOutcome = 'removed' | 'stopped' | 'finished' | 'dead' | 'unknown'
 
+/** What became of `retry`: the dead job was `retried`; or an unfinished job has its key (`taken`); or it is not dead, but this. */
+export type RetryOutcome = 'retried' | 'taken' | 'scheduled' | 'ready' | 'active' | 'finished' | 'unknown'
+
+/** What became of `delete`: the job is `removed`; or it runs or has finished, or is `unknown` to the server. */
+export type DeleteOutcome = 'removed' | 'active' | 'finished' | 'unknown'
+
 /** What can be done with a job; R is what its method returns. */
 export interface Job<R = unknown> {
   status(options?: RequestOptions): Promise<JobStatus>
@@ -31,6 +37,10 @@ export interface Job<R = unknown> {
    * job is not tried again, but one that returns all the same has finished.
    */
   cancel(options?: RequestOptions): Promise<CancelOutcome>
+  /** Lets a dead job run again, now, with all its attempts; it has its key again. */
+  retry(options?: RequestOptions): Promise<RetryOutcome>
+  /** Removes a job that is dead, or waits; nothing of it is left then. */
+  delete(options?: RequestOptions): Promise<DeleteOutcome>
   /**
    * What the worker tells with `this.progress(value)`: the latest value, then each that comes, but for those that are followed
    * by the next before anybody could ask. Ends when the job is over, however that was; `result()` says how.
@@ -61,6 +71,14 @@ export class IdentifiedJob<R = unknown> implements Job<R> {
 
   async cancel(options?: RequestOptions): Promise<CancelOutcome> {
     return (await this.#ask(Verb.CANCEL_JOB, options)) as CancelOutcome
+  }
+
+  async retry(options?: RequestOptions): Promise<RetryOutcome> {
+    return (await this.#ask(Verb.RETRY_JOB, options)) as RetryOutcome
+  }
+
+  async delete(options?: RequestOptions): Promise<DeleteOutcome> {
+    return (await this.#ask(Verb.DELETE_JOB, options)) as DeleteOutcome
   }
 
   async *progress(options: RequestOptions = {}): AsyncGenerator<unknown, void, undefined> {
@@ -135,6 +153,14 @@ export class KeyedJob<R = unknown> implements Job<R> {
 
   async cancel(options?: RequestOptions): Promise<CancelOutcome> {
     return (await this.#job(options))?.cancel(options) ?? 'unknown'
+  }
+
+  async retry(options?: RequestOptions): Promise<RetryOutcome> {
+    return (await this.#job(options))?.retry(options) ?? 'unknown'
+  }
+
+  async delete(options?: RequestOptions): Promise<DeleteOutcome> {
+    return (await this.#job(options))?.delete(options) ?? 'unknown'
   }
 
   async *progress(options?: RequestOptions): AsyncGenerator<unknown, void, undefined> {

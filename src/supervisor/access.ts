@@ -57,6 +57,8 @@ const ABOUT_METHODS: ReadonlySet<number> = new Set([
   Verb.JOB,
   Verb.JOB_RESULT,
   Verb.CANCEL_JOB,
+  Verb.RETRY_JOB,
+  Verb.DELETE_JOB,
 ])
 
 /** And these about everything. */

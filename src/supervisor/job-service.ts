@@ -1,6 +1,6 @@
 /**
- * The verbs that are about one job of the queue: what it is at, what it comes to, and that it is not wanted any more. Who
- * waits for a job looks at it again after each event of it, so that no order of events has to be thought of here.
+ * The verbs that are about one job of the queue: what it is at, what it comes to, that it is not wanted any more, and that
+ * a dead one is wanted again. Who waits for a job looks at it again after each event of it, so that no order of events has to be thought of here.
  */
 import { Cancelled, InvalidArgument, OffstageError, RemoteWorkerError } from '../errors.js'
 import type { FoundJob, JobRef, JobStore } from '../persistence/store.js'
@@ -16,7 +16,7 @@ const NULL = Uint8Array.of(0xf6)
 const UNDEFINED = Uint8Array.of(0xf7)
 
 export interface JobServiceParts {
-  readonly store: Pick<JobStore, 'find' | 'discard'>
+  readonly store: Pick<JobStore, 'find' | 'discard' | 'revive'>
   readonly watched: WatchedJobs
   readonly dispatcher: Pick<Dispatcher, 'cancel'>
 }
@@ -102,6 +102,10 @@ class JobCall implements Waiting {
         return this.#status(job)
       case Verb.JOB_RESULT:
         return this.#result(job)
+      case Verb.RETRY_JOB:
+        return this.#retry(job)
+      case Verb.DELETE_JOB:
+        return this.#delete(job)
       default:
         return this.#cancel(job)
     }
@@ -154,6 +158,21 @@ class JobCall implements Waiting {
       this.#wait(job)
     } else if (await this.#parts.store.discard(job.id)) this.#answer(encodeValue('removed'))
     // It was being claimed, or is gone.
+    else this.#wait(job)
+  }
+
+  async #retry(job: FoundJob | undefined): Promise<void> {
+    if (job?.state !== 'dead') return this.#answer(encodeValue(job?.state ?? 'unknown'))
+    const revived = await this.#parts.store.revive(job.id)
+    // Else somebody else was quicker: what has become of it?
+    if (revived === 'unknown') this.#wait(job)
+    else this.#answer(encodeValue(revived === 'revived' ? 'retried' : revived))
+  }
+
+  async #delete(job: FoundJob | undefined): Promise<void> {
+    const state = job?.state ?? 'unknown'
+    if (job === undefined || state === 'active' || state === 'finished') this.#answer(encodeValue(state))
+    else if (await this.#parts.store.discard(job.id)) this.#answer(encodeValue('removed'))
     else this.#wait(job)
   }
 

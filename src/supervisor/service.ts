@@ -27,6 +27,14 @@ import { Unanswered } from './unanswered.js'
 /** Milliseconds; a timer takes no more. */
 const LONGEST_RUN = 0x7fff_ffff
 
+const ABOUT_A_JOB: ReadonlySet<number> = new Set([
+  Verb.JOB,
+  Verb.JOB_RESULT,
+  Verb.CANCEL_JOB,
+  Verb.RETRY_JOB,
+  Verb.DELETE_JOB,
+])
+
 const NULL = Uint8Array.of(0xf6)
 const FALSE = Uint8Array.of(0xf4)
 const TRUE = Uint8Array.of(0xf5)
@@ -80,7 +88,7 @@ export class Service {
   }
 
   #serve(caller: Caller, corr: number, e: Envelope, body: Buffer): void {
-    if (e.verb === Verb.JOB || e.verb === Verb.JOB_RESULT || e.verb === Verb.CANCEL_JOB) {
+    if (ABOUT_A_JOB.has(e.verb)) {
       // The job says whose it is: whether the caller may do this is looked at when it is found.
       this.#store()
       this.#options.jobs!.serve(caller, corr, e)

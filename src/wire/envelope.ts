@@ -35,9 +35,11 @@ export const Verb = {
   JOB_RESULT: 20,
   CANCEL_JOB: 21,
   ENQUEUE_EACH: 22,
+  RETRY_JOB: 23,
+  DELETE_JOB: 24,
 } as const
 
-const LAST_VERB = 22
+const LAST_VERB = 24
 
 export const REQUEST_ID_BYTES = 16
 

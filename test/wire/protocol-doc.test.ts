@@ -211,6 +211,10 @@ const EXPECTED: Record<string, unknown[]> = {
     ['RESULT', 10, { id: 42, ok: true }],
     ['CALL', 11, { verb: Verb.CANCEL_JOB, job: 7, arg: undefined }],
     ['RESULT', 11, 'finished'],
+    ['CALL', 12, { verb: Verb.RETRY_JOB, job: 9, arg: undefined }],
+    ['RESULT', 12, 'retried'],
+    ['CALL', 13, { verb: Verb.DELETE_JOB, job: 10, arg: undefined }],
+    ['RESULT', 13, 'removed'],
   ],
   cancel: [
     ['CALL', 6, { verb: Verb.CALL, ...billing, method: 'report', arg: undefined }],
