@@ -1,6 +1,6 @@
 /**
- * Fills a journal with jobs that are due, says so, and waits to be killed: what a server with a backlog leaves
- * behind when it dies. Arguments: folder of the journal, name of the worker, number of jobs.
+ * Fills a journal with jobs, says so, and waits to be killed: what a server with a backlog leaves behind when it dies.
+ * Arguments: folder of the journal, name of the worker, number of jobs, in how many ms they are due.
  */
 import { openJournal } from '#offstage/persistence/journal/open.js'
 import type { NewJob } from '#offstage/persistence/store.js'
@@ -9,9 +9,9 @@ import { argumentFor } from './argument.js'
 
 const BATCH = 1000
 
-const [folder, worker, jobs] = process.argv.slice(2)
+const [folder, worker, jobs, dueIn] = process.argv.slice(2)
 const store = await openJournal({ dir: folder! })
-const runAt = Date.now()
+const runAt = Date.now() + Number(dueIn)
 for (let first = 0; first < Number(jobs); first += BATCH) {
   const length = Math.min(BATCH, Number(jobs) - first)
   await store.enqueue(Array.from({ length }, (_, at) => jobFor(first + at)))

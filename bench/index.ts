@@ -15,6 +15,7 @@ import { callRows } from './rows/calls.js'
 import { clusterCallRows } from './rows/cluster_calls.js'
 import { drainRows } from './rows/drain.js'
 import { enqueueRows } from './rows/enqueue.js'
+import { idleRow } from './rows/idle.js'
 import { memoryRows } from './rows/memory.js'
 import { processCallRows } from './rows/process_calls.js'
 import { restartRows } from './rows/restart.js'
@@ -29,6 +30,16 @@ process.once('SIGINT', () => process.exit(130))
 
 const run = openRun(values, values.quick ? QUICK : FULL)
 const results: Result[] = []
-const groups = [enqueueRows, drainRows, callRows, processCallRows, clusterCallRows, memoryRows, restartRows, wireRows]
+const groups = [
+  enqueueRows,
+  drainRows,
+  callRows,
+  processCallRows,
+  clusterCallRows,
+  memoryRows,
+  restartRows,
+  idleRow,
+  wireRows,
+]
 for (const group of groups) results.push(...(await group(run.context)))
 run.finish(results)

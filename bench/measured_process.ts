@@ -10,6 +10,8 @@ export interface Answers {
   memory: { readonly rss: number; readonly heap: number }
   /** Since the last time this was asked. */
   delays: Delays
+  /** ms since its start: that it used of the CPU, in all its threads, and that went by. */
+  cpu: { readonly cpu: number; readonly wall: number }
   /** It has stopped in good order. */
   stop: true
 }

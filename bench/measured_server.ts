@@ -3,6 +3,7 @@
  * its own, forked with --expose-gc, that answers questions over the channel to its parent. Arguments: folder of
  * the workers, folder of the data.
  */
+import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startSupervisor } from 'offstage/supervisor'
 import { LoopDelays } from './loop_delays.js'
@@ -14,7 +15,8 @@ const SMALLER_BYTES = 1024 * 1024
 
 const [workers, data] = process.argv.slice(2)
 const supervisor = await startSupervisor({ workers: workers!, data: data!, port: 0, log_level: 'warn' })
-const delays = new LoopDelays()
+/** From the first question for them on: to look at the clock each ms takes more of the CPU than a server at rest. */
+let delays: LoopDelays | undefined
 
 process.on('message', async (question: Question) => {
   process.send!(await answer(question))
@@ -27,11 +29,19 @@ async function answer(question: Question): Promise<Answers[Question]> {
     case 'memory':
       return memory()
     case 'delays':
+      delays ??= new LoopDelays()
       return delays.take()
+    case 'cpu':
+      return cpu()
     case 'stop':
       await supervisor.stop()
       return true
   }
+}
+
+function cpu(): Answers['cpu'] {
+  const { user, system } = process.cpuUsage()
+  return { cpu: (user + system) / 1000, wall: performance.now() }
 }
 
 /**

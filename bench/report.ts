@@ -59,7 +59,7 @@ function linesOf(result: Report['results'][number]): string[][] {
 
 function render({ median, min, max, rounds }: Summary, unit: Result['unit']): string {
   const value = (figure: number) =>
-    unit === '/s' ? short(figure) : figure.toFixed(unit === 'ms' && figure < 100 ? 1 : 0)
+    unit === '/s' ? short(figure) : figure.toFixed(unit === '%' ? 2 : unit === 'ms' && figure < 100 ? 1 : 0)
   const middle = unit === '/s' ? `${short(median)}/s` : `${value(median)} ${unit}`
   return rounds.length === 1 ? middle : `${middle} (${value(min)}–${value(max)})`
 }

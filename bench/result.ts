@@ -10,7 +10,7 @@ interface FloorResult {
 
 export interface Result {
   readonly row: string
-  readonly unit: '/s' | 'µs' | 'ms' | 'B'
+  readonly unit: '/s' | 'µs' | 'ms' | 'B' | '%'
   readonly ours: Summary
   /** What ours was measured beside, in the same rounds. */
   readonly floors: readonly FloorResult[]

@@ -17,8 +17,8 @@ export const OPTIONS = {
   folder: { type: 'string', default: 'build' },
 } as const
 
-const FULL: Size = { memory: 2_000_000, restart: 1_000_000 }
-const QUICK: Size = { memory: 20_000, restart: 10_000 }
+const FULL: Size = { memory: 2_000_000, restart: 1_000_000, idle: { jobs: 1_000_000, ms: 10_000 } }
+const QUICK: Size = { memory: 20_000, restart: 10_000, idle: { jobs: 10_000, ms: 1_000 } }
 
 interface Values {
   readonly quick: boolean

@@ -9,6 +9,8 @@ import { type ServerProcess, startServer } from '../processes.js'
 export interface Size {
   readonly memory: number
   readonly restart: number
+  /** The server is watched for so many ms, several times. */
+  readonly idle: { readonly jobs: number; readonly ms: number }
 }
 
 export interface Context {

@@ -4,10 +4,8 @@
  */
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { MiddleMan } from 'offstage/middleman'
 import { segmentFiles } from '#offstage/persistence/journal/segment.js'
-import { indexName } from '#offstage/persistence/journal/segment-index.js'
 import { argumentFor } from '../argument.js'
 import type { Delays } from '../loop_delays.js'
 import { IdleProcess, MeasuredServer } from '../measured_process.js'
@@ -15,7 +13,7 @@ import { type Result, single } from '../result.js'
 import type BenchWorker from '../workers/bench_worker.js'
 import { type Context, WORKERS } from './context.js'
 import { BULK } from './enqueuer.js'
-import { countJobs, expectOnDisk } from './journal.js'
+import { countJobs, expectOnDisk, indexed } from './journal.js'
 
 const WORKER = 'bench_worker'
 const DAY = 86_400_000
@@ -134,16 +132,6 @@ async function dequeueMost(middleMan: MiddleMan, end: number): Promise<number> {
   }
   await Promise.all(Array.from({ length: DEQUEUES_IN_FLIGHT }, lane))
   return removed
-}
-
-/** Resolves when every sealed segment has its index: until then a thread that makes them has memory of its own. */
-async function indexed(folder: string): Promise<void> {
-  for (;;) {
-    const names = readdirSync(folder)
-    const sealed = segmentFiles(names).slice(0, -1)
-    if (sealed.every(({ name }) => names.includes(indexName(name)))) return
-    await sleep(100)
-  }
 }
 
 /** The segments of a journal: how many bytes, which of them were removed. */

@@ -2,21 +2,19 @@
  * A server that was killed with a million jobs due: from its start to the moment its first job's method runs,
  * beside the bare reading of its files.
  */
-import { fork, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { alternate, type Contender, type Plan } from '../measure.js'
-import { trackProcess } from '../processes.js'
 import { compare, OURS, type Result } from '../result.js'
 import { type Context, startOffstage } from './context.js'
+import { fillJournal } from './journal.js'
 
 const WORKER = 'restart_worker'
 const WORKERS = fileURLToPath(new URL('../restart_workers/', import.meta.url))
-const FILL = fileURLToPath(new URL('../fill_journal.js', import.meta.url))
 const PATIENCE_MS = 60_000
 /** A round lasts as long as the restart does; the first one warms nothing up that the others would use. */
 const ROUNDS: Plan = { warmUpMs: 0, roundMs: 0, rounds: 3 }
@@ -29,7 +27,7 @@ export async function restartRows({ folder, size, selected }: Context): Promise<
 
   const data = path.join(folder, 'restart')
   mkdirSync(data)
-  await fill(data, size.restart)
+  await fillJournal(data, WORKER, size.restart)
   const ours: Contender = { name: OURS, round: () => restart(data, folder) }
   const reading: Contender = { name: 'reading its files', round: async () => ({ ms: read(data), cpu: 0 }) }
 
@@ -52,15 +50,6 @@ export async function restartRows({ folder, size, selected }: Context): Promise<
   if (selected(warmRow)) await measure(warmRow, () => read(data))
   if (selected(coldRow)) await measure(coldRow, () => dropCache(data))
   return results
-}
-
-async function fill(data: string, jobs: number): Promise<void> {
-  const child = trackProcess(fork(FILL, [data, WORKER, String(jobs)]))
-  const exited = once(child, 'exit')
-  const [message] = await Promise.race([once(child, 'message'), exited])
-  if (message !== 'filled') throw new Error(`filling a journal ended with ${String(message)}`)
-  child.kill('SIGKILL')
-  await exited
 }
 
 /**
