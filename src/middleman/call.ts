@@ -147,9 +147,11 @@ export class Call implements Envelope, Limited {
   /** `billing_worker.charge`, for messages. */
   get title(): string {
     const key = this.workerKey === '' ? '' : `[${this.workerKey}]`
-    const what = this.method === '' ? VERB_TITLES[this.verb]! : this.method
+    const title = VERB_TITLES[this.verb]
+    const what = this.method === '' ? title! : this.method
     if (this.job !== 0) return `${what} of job ${this.job}`
-    return this.worker === '' ? what : `${this.worker}${key}.${what}`
+    const whole = this.worker === '' ? what : `${this.worker}${key}.${what}`
+    return title === undefined || this.method === '' ? whole : `${title} of ${whole}`
   }
 
   #settle(): void {
