@@ -184,7 +184,7 @@ t.test('wrong options reject with the option, its value and what is allowed; not
     ['enqX', { jobKey: 'k', scheduledAt: '2031-02-03T04:05:06' }, /an ISO time with its zone/],
     ['enqX', { jobKey: 'k', scheduledAt: Number.POSITIVE_INFINITY }, /scheduledAt is Infinity/],
     ['enqX', { jobKey: 'k', scheduledAt: 10n ** 20n }, /scheduledAt is 100000000000000000000n/],
-    ['enqX', { jobKey: 'k', uniqueness: 1 }, /there is no option "uniqueness".*scheduledAt, priority/],
+    ['enqX', { jobKey: 'k', uniqueness: 1 }, /there is no option "uniqueness".*scheduledAt, .*priority/],
     ['deqX', { jobKey: 'k', arg: 1 }, /there is no option "arg": allowed are jobKey, host, timeout, signal/],
     ['deqX', { jobKey: 'k', priority: 1 }, /there is no option "priority"/],
   ]
@@ -211,7 +211,7 @@ t.test('wrong options reject with the option, its value and what is allowed; not
     message: /no option "x": allowed are host, timeout, signal/,
   })
   await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 1 } as never), { message: /workerKey is 1/ })
-  await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 'k', schedule: 1 } as never), { message: /"schedule"/ })
+  await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 'k', schedule: 1 } as never), { message: /schedule is 1/ })
   await t.rejects(middleMan.enqueueMany({} as never), { message: /takes an array of jobs, and not an object/ })
   await t.rejects(middleMan.enqueueMany([{ worker: 'w', method: 'm', jobKey: 'k', priority: 0.5 }]), {
     message: /priority is 0\.5/,
