@@ -211,7 +211,9 @@ t.test('wrong options reject with the option, its value and what is allowed; not
     message: /no option "x": allowed are host, timeout, signal/,
   })
   await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 1 } as never), { message: /workerKey is 1/ })
-  await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 'k', schedule: 1 } as never), { message: /schedule is 1/ })
+  await t.rejects(middleMan.newWorker({ worker: 'w', workerKey: 'k', schedule: 1 } as never), {
+    message: /schedule is 1/,
+  })
   await t.rejects(middleMan.enqueueMany({} as never), { message: /takes an array of jobs, and not an object/ })
   await t.rejects(middleMan.enqueueMany([{ worker: 'w', method: 'm', jobKey: 'k', priority: 0.5 }]), {
     message: /priority is 0\.5/,
