@@ -57,10 +57,10 @@ export async function enqueueManySettled(
 }
 
 /** As the server tells of a job: its id, and whether it was created. */
-type SentJob = readonly [number, boolean]
+type SentJob = readonly [id: number, created: boolean, replaced?: true]
 
-function handleOf(route: Route, [id, created]: SentJob, server: string): JobHandle {
-  return new JobHandle(route, id, created, server)
+function handleOf(route: Route, [id, created, replaced = false]: SentJob, server: string): JobHandle {
+  return new JobHandle(route, id, created, replaced, server)
 }
 
 function bulkCall(verb: number, options: unknown): Call {

@@ -3,7 +3,7 @@
  * listener and its own entry in the list of deadlines, so that a call costs one object and one promise.
  */
 import { Cancelled, DeadlineExceeded, type Executed, type OffstageError } from '../errors.js'
-import { type Envelope, NOTHING_SCHEDULED, Verb } from '../wire/envelope.js'
+import { type Envelope, NOTHING_SCHEDULED, Verb, WhenTaken } from '../wire/envelope.js'
 import type { Address } from './addresses.js'
 import { type DeadlineList, type Limited, startDeadline, stopDeadline } from './deadlines.js'
 
@@ -38,6 +38,7 @@ export class Call implements Envelope, Limited {
   atMostOnce = false
   expiresAt = 0
   runTimeout = 0
+  whenTaken: number = WhenTaken.KEEP
   requestId = ''
   schedule: Uint8Array = NOTHING_SCHEDULED
   job = 0

@@ -122,10 +122,13 @@ export class IdentifiedJob<R = unknown> implements Job<R> {
 export class JobHandle<R = unknown> extends IdentifiedJob<R> {
   /** False: an unfinished job of that key was there already, and this is that one. */
   readonly created: boolean
+  /** That job had not started, and is now what this call said: see the option `uniqueness`. */
+  readonly replaced: boolean
 
-  constructor(route: Route, id: number, created: boolean, server: string) {
+  constructor(route: Route, id: number, created: boolean, replaced: boolean, server: string) {
     super(route, id, server)
     this.created = created
+    this.replaced = replaced
   }
 }
 

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { InvalidArgument, NoJobKey } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
-import { REQUEST_ID_BYTES, Verb } from '../wire/envelope.js'
+import { REQUEST_ID_BYTES, Verb, WhenTaken } from '../wire/envelope.js'
 import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import type { Call } from './call.js'
 
@@ -17,7 +17,7 @@ const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\
 const FOR_ALL = 'timeout, signal'
 const FOR_SERVERS = `host, ${FOR_ALL}`
 const FOR_CALL = `arg (or args), jobKey, ${FOR_SERVERS}, idempotent`
-const FOR_ENQUEUE = `${FOR_CALL}, scheduledAt, expiresAt, runTimeout, priority, attempts, atMostOnce`
+const FOR_ENQUEUE = `${FOR_CALL}, scheduledAt, expiresAt, runTimeout, priority, attempts, uniqueness, atMostOnce`
 const FOR_DEQUEUE = `jobKey, ${FOR_SERVERS}`
 
 /** What the options say that is not the call's own business. */
@@ -123,7 +123,7 @@ export function readJob(call: Call, bag: Record<string, unknown>, at: string): v
     } else if (name === 'jobKey') call.jobKey = jobKey(call, value)
     else if (!readJobOption(call, name, value)) {
       const allowed =
-        'worker, workerKey, method, arg (or args), jobKey, scheduledAt, expiresAt, runTimeout, priority, attempts, atMostOnce'
+        'worker, workerKey, method, arg (or args), jobKey, scheduledAt, expiresAt, runTimeout, priority, attempts, uniqueness, atMostOnce'
       throw unknownOption(call, `${at}.${name}`, allowed)
     }
   }
@@ -201,6 +201,9 @@ function readJobOption(call: Call, name: string, value: unknown): boolean {
         throw wrong(call, name, value, `a whole number from 1 to ${MOST_ATTEMPTS}`)
       call.attempts = value
       return true
+    case 'uniqueness':
+      call.whenTaken = uniqueness(call, value)
+      return true
     case 'atMostOnce':
       call.atMostOnce = boolean(call, name, value)
       return true
@@ -219,6 +222,13 @@ function time(call: Call, name: string, value: unknown): number {
     'a Date, an ISO time with its zone such as "2030-01-31T08:00:00Z", or milliseconds since 1970; ' +
     'in the years 2000 to 9999'
   throw wrong(call, name, value, allowed)
+}
+
+function uniqueness(call: Call, value: unknown): number {
+  if (value === 'reject') return WhenTaken.KEEP
+  if (value === 'replace') return WhenTaken.REPLACE
+  if (value === 'debounce') return WhenTaken.DEBOUNCE
+  throw wrong(call, 'uniqueness', value, "'reject', 'replace' or 'debounce'")
 }
 
 function host(call: Call, value: unknown): string {

@@ -95,8 +95,8 @@ async function onAll(target: Target, { verb, method, wrap }: Call, options: unkn
 /** What an enqueue is answered with, as the handle of the job. */
 function handlesOf(route: Route): (value: unknown, server: string) => JobHandle {
   return (value, server) => {
-    const { id, created } = value as { id: number; created: boolean }
-    return new JobHandle(route, id, created, server)
+    const { id, created, replaced = false } = value as { id: number; created: boolean; replaced?: true }
+    return new JobHandle(route, id, created, replaced, server)
   }
 }
 

@@ -122,6 +122,12 @@ export interface JobOptions {
   runTimeout?: number | undefined
   /** Whole number, highest first; 0 is the default. */
   priority?: number | undefined
+  /**
+   * What becomes of a job that waits under the key. `'reject'` (default): it stays as it is. `'replace'`: it becomes this one, and
+   * keeps its time. `'debounce'`: it becomes this one with its time, so that the last of many calls runs, when they have
+   * paused. A job that runs stays as it is in each case, which `created` and `replaced` tell.
+   */
+  uniqueness?: 'reject' | 'replace' | 'debounce' | undefined
   /** How often the job may be started; the server's default is 5. */
   attempts?: number | undefined
   /**
@@ -402,6 +408,7 @@ export interface AnyOptions extends MethodOptions {
   runTimeout?: number | undefined
   priority?: number | undefined
   attempts?: number | undefined
+  uniqueness?: 'reject' | 'replace' | 'debounce' | undefined
   atMostOnce?: boolean | undefined
 }
 

@@ -44,7 +44,7 @@ export interface Enqueued {
   readonly id: number
   readonly created: boolean
   /** The unfinished job that has the key is now what was enqueued. */
-  readonly replaced?: true
+  readonly replaced?: boolean
 }
 
 /** One start of one job: only the holder of the current attempt may settle it. */

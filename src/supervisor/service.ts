@@ -7,7 +7,7 @@ import type { WorkerInfo } from '../actors/actor-options.js'
 import { InvalidArgument, NoJobKey, type OffstageError, ProtocolError, StoreError } from '../errors.js'
 import type { Enqueued, JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
-import { type Envelope, envelope, Verb } from '../wire/envelope.js'
+import { type Envelope, envelope, Verb, WhenTaken } from '../wire/envelope.js'
 import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import { type BulkEntry, bulkEntries, settleEach } from './bulk-entries.js'
 import type { CachedResults } from './cached-results.js'
@@ -308,6 +308,7 @@ export class Service {
       maxAttempts: e.attempts === 0 ? this.#attemptsOf(e) : e.attempts,
       expiresAt: e.expiresAt,
       timeout: e.runTimeout,
+      whenTaken: whenTaken(e),
       atMostOnce: e.atMostOnce,
     }
   }
@@ -336,6 +337,13 @@ function checkKeys({ jobKey, workerKey }: Envelope): void {
   const [what, key] = jobKey.length > LONGEST_KEY ? ['job', jobKey] : ['worker', workerKey]
   if (key.length <= LONGEST_KEY) return
   throw new InvalidArgument(`the ${what} key has ${key.length} characters; at most ${LONGEST_KEY} are allowed`)
+}
+
+function whenTaken({ whenTaken }: Envelope): NewJob['whenTaken'] {
+  if (whenTaken === WhenTaken.KEEP) return undefined
+  if (whenTaken === WhenTaken.REPLACE) return 'replace'
+  if (whenTaken === WhenTaken.DEBOUNCE) return 'debounce'
+  throw new InvalidArgument(`the rule for a taken key is ${whenTaken}: this server knows 0 to ${WhenTaken.DEBOUNCE}`)
 }
 
 function checkTime(runAt: number): void {

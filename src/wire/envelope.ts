@@ -60,9 +60,13 @@ const Key = {
   SCHEDULE: 13,
   JOB: 14,
   KNOWN: 15,
+  WHEN_TAKEN: 16,
   JOB_ID: 64,
   ATTEMPT: 65,
 } as const
+
+/** What an ENQUEUE does to the job that waits under its key. */
+export const WhenTaken = { KEEP: 0, REPLACE: 1, DEBOUNCE: 2 } as const
 
 export interface Envelope {
   verb: number
@@ -83,6 +87,8 @@ export interface Envelope {
   expiresAt: number
   /** Milliseconds that one run of a job may take; 0 for as long as the worker lets it. */
   runTimeout: number
+  /** One of `WhenTaken`. */
+  whenTaken: number
   /** 16 bytes, as latin1, of a call that may come again; '' for none. */
   requestId: string
   /** CBOR, of a new worker: what calls its methods at certain times. Empty for none. */
@@ -116,6 +122,7 @@ export function envelope(verb: number, worker = '', workerKey = '', method = '',
     atMostOnce: false,
     expiresAt: 0,
     runTimeout: 0,
+    whenTaken: WhenTaken.KEEP,
     requestId: '',
     schedule: NOTHING_SCHEDULED,
     job: 0,
@@ -215,6 +222,11 @@ export function writeEnvelope(to: Buffer, at: number, e: Envelope): number {
     to[pos++] = Key.KNOWN
     pos = writeText(to, pos, e.known)
   }
+  if (e.whenTaken !== WhenTaken.KEEP) {
+    fields++
+    to[pos++] = Key.WHEN_TAKEN
+    pos = writeNumber(to, pos, e.whenTaken)
+  }
   if (e.jobId !== 0) {
     fields += 2
     to[pos++] = 0x18
@@ -297,6 +309,9 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
         break
       case Key.KNOWN:
         e.known = readText(bytes, end, 'known version', '')
+        break
+      case Key.WHEN_TAKEN:
+        e.whenTaken = atLeast(0, readNumber(bytes, end, 'rule for a taken key'), 'rule for a taken key')
         break
       case Key.JOB_ID:
         e.jobId = readNumber(bytes, end, 'job id')

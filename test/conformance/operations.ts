@@ -47,9 +47,9 @@ async function run(middleMan: MiddleMan, operation: Operation): Promise<unknown>
   }
   const answer = await proxy[`${PREFIXES[op]}${method}`]!(options)
   if (op !== 'enqueue') return answer
-  // Which server it was is what the client knows, and no bytes of the answer.
-  const { server: _, ...sent } = answer as JobHandle
-  return sent
+  // Which server it was is what the client knows, and no bytes of the answer; nor is what did not happen.
+  const { server: _, replaced, ...sent } = answer as JobHandle
+  return replaced ? { ...sent, replaced } : sent
 }
 
 async function outcome(action: () => Promise<unknown>): Promise<object> {

@@ -18,7 +18,12 @@ t.test('each name of a method sends its verb', async (t) => {
   const { server, worker } = await connected(t)
   t.same(await worker.someTask!({ arg: { a: [1, 2] } }), { a: [1, 2] })
   t.equal(await worker.asyncSomeTask!({ arg: 1 }), undefined)
-  t.same(await worker.enqSomeTask!({ arg: 1, jobKey: 'k' }), { id: 3, created: true, server: server.address })
+  t.same(await worker.enqSomeTask!({ arg: 1, jobKey: 'k' }), {
+    id: 3,
+    created: true,
+    replaced: false,
+    server: server.address,
+  })
   t.equal(await worker.deqSomeTask!({ jobKey: 'k' }), true)
   await worker.some_task!()
   await worker.async_some_task!({ args: 5, jobKey: 'boy' })
@@ -184,7 +189,8 @@ t.test('wrong options reject with the option, its value and what is allowed; not
     ['enqX', { jobKey: 'k', scheduledAt: '2031-02-03T04:05:06' }, /an ISO time with its zone/],
     ['enqX', { jobKey: 'k', scheduledAt: Number.POSITIVE_INFINITY }, /scheduledAt is Infinity/],
     ['enqX', { jobKey: 'k', scheduledAt: 10n ** 20n }, /scheduledAt is 100000000000000000000n/],
-    ['enqX', { jobKey: 'k', uniqueness: 1 }, /there is no option "uniqueness".*scheduledAt, .*priority/],
+    ['enqX', { jobKey: 'k', unique: 1 }, /there is no option "unique".*scheduledAt, expiresAt/],
+    ['enqX', { jobKey: 'k', uniqueness: 1 }, /uniqueness is 1: it has to be 'reject'/],
     ['deqX', { jobKey: 'k', arg: 1 }, /there is no option "arg": allowed are jobKey, host, timeout, signal/],
     ['deqX', { jobKey: 'k', priority: 1 }, /there is no option "priority"/],
   ]
@@ -232,7 +238,9 @@ t.test('host may say all, local or the address of the one server', async (t) => 
   t.equal(await worker.x!({ arg: 1, host: server.address }), 1)
   t.same(await worker.x!({ arg: 1, host: 'all' }), [1])
   t.equal(await worker.asyncX!({ arg: 1, host: 'all' }), undefined)
-  t.same(await worker.enqX!({ jobKey: 'k', host: 'all' }), [{ id: 5, created: true, server: server.address }])
+  t.same(await worker.enqX!({ jobKey: 'k', host: 'all' }), [
+    { id: 5, created: true, replaced: false, server: server.address },
+  ])
 })
 
 t.test('a proxy is no promise, and no object that it is not', async (t) => {

@@ -166,6 +166,38 @@ t.test('never more starts in a period than the rate limit says, and all of them 
   }
 })
 
+t.test('an enqueue can replace the job that waits, with its time or without', async (t) => {
+  const { state, worker, until } = await setUp(t)
+  const later = Date.now() + HOUR
+  const first = await worker().enqRecord({ arg: 'first', jobKey: 'k', scheduledAt: later })
+  t.match(first, { created: true, replaced: false })
+  const next = { jobKey: 'k', scheduledAt: later + HOUR }
+  t.match(await worker().enqRecord({ arg: 'rejected', ...next, uniqueness: 'reject' }), {
+    created: false,
+    replaced: false,
+  })
+  const second = await worker().enqRecord({ arg: 'second', ...next, priority: 2, uniqueness: 'replace' })
+  t.match(second, { id: first.id, created: false, replaced: true })
+  t.match(await state.middleMan.jobs(), [{ id: first.id, runAt: later, priority: 2 }])
+  await worker().enqRecord({ arg: 'third', ...next, uniqueness: 'debounce' })
+  t.match(await state.middleMan.jobs(), [{ id: first.id, runAt: later + HOUR, priority: 0 }])
+  const bulk = { worker: 'recording_worker', method: 'record', jobKey: 'k', uniqueness: 'debounce' } as const
+  const [last, other] = await state.middleMan.enqueueMany([
+    { ...bulk, arg: 'last' },
+    { ...bulk, arg: 'other', jobKey: 'other' },
+  ])
+  t.match(last, { id: first.id, created: false, replaced: true })
+  t.match(other, { created: true, replaced: false })
+  t.same(
+    (await until(2)).map(({ arg }) => arg),
+    ['last', 'other'],
+  )
+  await t.rejects(worker().enqRecord({ arg: 1, jobKey: 'k', uniqueness: 'unique' as never }), {
+    code: 'INVALID_ARGUMENT',
+    message: /uniqueness is "unique": it has to be 'reject', 'replace' or 'debounce'/,
+  })
+})
+
 t.test('a job that expires while it waits never starts, and the log says so', async (t) => {
   const { state, worker, until } = await setUp(t)
   await worker().pauseQueue()

@@ -61,7 +61,7 @@ t.test('an enqueue resolves to a handle, which awaits, prints and travels as wha
   t.ok(job instanceof JobHandle)
   t.equal(await job, job, 'it is no promise')
   const { address: server } = state.server
-  t.same(JSON.parse(JSON.stringify(job)), { id: job.id, created: true, server })
+  t.same(JSON.parse(JSON.stringify(job)), { id: job.id, created: true, replaced: false, server })
   t.equal(await job.result(), 1)
   t.equal(await middleMan.job<number>(job.id).result(), 1)
   t.equal(await middleMan.job(JSON.parse(JSON.stringify(job))).result(), 1)

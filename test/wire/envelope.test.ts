@@ -32,6 +32,7 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
   atMostOnce: fc.boolean(),
   expiresAt: whole,
   runTimeout: whole,
+  whenTaken: fc.nat(),
   requestId: fc.oneof(
     fc.constant(''),
     fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('latin1')),

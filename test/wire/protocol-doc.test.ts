@@ -99,6 +99,7 @@ const UNSET: Record<string, unknown> = {
   atMostOnce: false,
   expiresAt: 0,
   runTimeout: 0,
+  whenTaken: 0,
   requestId: '',
   schedule: NOTHING_SCHEDULED,
   job: 0,
