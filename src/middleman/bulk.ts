@@ -57,7 +57,7 @@ export async function enqueueManySettled(
 }
 
 /** As the server tells of a job: its id, and whether it was created. */
-type SentJob = readonly [id: number, created: boolean, replaced?: true]
+type SentJob = readonly [id: number, created: boolean, replaced?: boolean]
 
 function handleOf(route: Route, [id, created, replaced = false]: SentJob, server: string): JobHandle {
   return new JobHandle(route, id, created, replaced, server)
