@@ -51,7 +51,7 @@ export function summarize(rounds: readonly number[]): Summary {
 }
 
 /** The value below which a share of `sorted` lies (nearest rank). */
-function quantile(sorted: ArrayLike<number>, share: number): number {
+export function quantile(sorted: ArrayLike<number>, share: number): number {
   if (sorted.length === 0) throw new Error('nothing was measured')
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!
 }

@@ -24,6 +24,8 @@ const TARGETS: Readonly<Record<string, Target>> = {
   'memory: event loop delay, 2,000,000 jobs enqueued, max': { most: 20 },
   'memory: event loop delay, compaction of 2,000,000 jobs, p99': { most: 20 },
   'memory: event loop delay, compaction of 2,000,000 jobs, max': { most: 20 },
+  'lateness of scheduled jobs, median': { most: 5 },
+  'lateness of scheduled jobs, p99': { most: 50 },
   'idle with 1,000,000 scheduled jobs, CPU of the process': { most: 1 },
   'restart with 1,000,000 queued jobs': { most: 3000 },
   'restart with 1,000,000 queued jobs, page cache cold': { most: 3000 },

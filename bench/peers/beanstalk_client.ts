@@ -47,14 +47,14 @@ export class BeanstalkClient {
     return client
   }
 
-  /** Resolves when the job is in the tube, and in the log when the server keeps one. */
-  async put(body: string): Promise<void> {
-    expectWord(await this.#send(`put 0 0 ${TIME_TO_RUN} ${body.length}${END}${body}`), 'INSERTED')
+  /** Resolves when the job is in the tube, and in the log when the server keeps one. Ready in `delay` whole seconds. */
+  async put(body: string, delay = 0): Promise<void> {
+    expectWord(await this.#send(`put 0 ${delay} ${TIME_TO_RUN} ${body.length}${END}${body}`), 'INSERTED')
   }
 
-  /** The next job of the tube, or undefined when none is ready. */
-  async reserve(): Promise<{ id: string; body: string } | undefined> {
-    const { line, body } = await this.#send('reserve-with-timeout 0')
+  /** The next job of the tube, or undefined when none is ready within `seconds`, for which the connection is blocked. */
+  async reserve(seconds = 0): Promise<{ id: string; body: string } | undefined> {
+    const { line, body } = await this.#send(`reserve-with-timeout ${seconds}`)
     if (line === 'TIMED_OUT') return undefined
     return { id: expectWord({ line, body }, 'RESERVED').split(' ')[1]!, body }
   }

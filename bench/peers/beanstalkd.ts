@@ -1,5 +1,7 @@
 /** beanstalkd with a log that is synced after every write. It has neither job keys nor a bulk call. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { argumentFor } from '../argument.js'
+import type { Observed } from '../lateness.js'
 import { BeanstalkClient } from './beanstalk_client.js'
 import { canConnect, Daemon, freePort } from './daemon.js'
 import { DrainProcess } from './drain_process.js'
@@ -61,8 +63,26 @@ export class Beanstalkd implements Peer {
     await Promise.all(Array.from({ length: jobs }, (_, n) => this.#drained.put(bodyFor(n))))
   }
 
+  /**
+   * It knows delays in whole seconds only. So each job is put when it is due in some of them, at a random one of these
+   * moments before the first time; and it is due just so long after it was sent.
+   */
+  runScheduled(wanted: readonly number[], lead: number): Promise<Observed> {
+    const first = Date.now() + lead
+    const put = async (at: number, n: number) => {
+      const least = Math.max(1, Math.ceil((at - first) / 1000))
+      const most = Math.floor((at - Date.now()) / 1000)
+      const seconds = least + Math.floor(Math.random() * (Math.max(most, least) - least + 1))
+      await sleep(at - seconds * 1000 - Date.now())
+      const sent = Date.now()
+      await this.#drained.put(bodyFor(n), seconds)
+      return sent + seconds * 1000
+    }
+    return this.#worker.runScheduled(wanted, () => Promise.all(wanted.map(put)))
+  }
+
   drain(jobs: number, concurrency: number): Promise<number> {
-    return this.#worker.drain({ jobs, concurrency })
+    return this.#worker.drain(jobs, concurrency)
   }
 
   undrained(): Promise<number> {

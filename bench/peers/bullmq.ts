@@ -1,17 +1,22 @@
 /** BullMQ on a Redis that appends to its file, and syncs it, before it answers. */
 import { argumentFor } from '../argument.js'
+import type { Observed } from '../lateness.js'
 import { canConnect, Daemon, freePort } from './daemon.js'
 import { DrainProcess } from './drain_process.js'
 import { debianProgram, installPackages } from './install.js'
 import { type BullJob, type BullQueue, PeerModules, type Redis, type RedisAddress } from './modules.js'
 import { inBatches, type Peer, type PeerFolders } from './peer.js'
 
-/** No snapshots, and no rewrite of the append-only file either: both would take the disk from whoever's turn it is. */
+/**
+ * No snapshots, and no rewrite of the append-only file either: both would take the disk from whoever's turn it is. `hz`:
+ * a worker that waits for the next scheduled job is told so many times a second that its time is over, by default 10.
+ */
 const SETTINGS = {
   appendonly: 'yes',
   appendfsync: 'always',
   save: '',
   'auto-aof-rewrite-percentage': '0',
+  hz: '100',
 } as const
 const BATCH = 500
 
@@ -81,8 +86,15 @@ export class BullMq implements Peer {
     return inBatches(jobs, BATCH, (first, count) => addBulk(this.#drained, first, count))
   }
 
+  runScheduled(due: readonly number[]): Promise<Observed> {
+    return this.#worker.runScheduled(due, async () => {
+      await inBatches(due.length, BATCH, (first, count) => addBulk(this.#drained, first, count, due))
+      return due
+    })
+  }
+
   drain(jobs: number, concurrency: number): Promise<number> {
-    return this.#worker.drain({ jobs, concurrency })
+    return this.#worker.drain(jobs, concurrency)
   }
 
   undrained(): Promise<number> {
@@ -97,12 +109,15 @@ export class BullMq implements Peer {
 }
 
 /** Removed when it is completed, as ours are; so its id can be used again. */
-function jobFor(n: number): BullJob {
-  return { name: 'noop', data: argumentFor(n), opts: { jobId: `job-${n}`, removeOnComplete: true } }
+function jobFor(n: number, due?: number): BullJob {
+  const timestamp = Date.now()
+  const delay = due === undefined ? {} : { timestamp, delay: due - timestamp }
+  return { name: 'noop', data: argumentFor(n), opts: { jobId: `job-${n}`, removeOnComplete: true, ...delay } }
 }
 
-async function addBulk(queue: BullQueue, first: number, count: number): Promise<void> {
-  const added = await queue.addBulk(Array.from({ length: count }, (_, at) => jobFor(first + at)))
+async function addBulk(queue: BullQueue, first: number, count: number, due?: readonly number[]) {
+  const jobs = Array.from({ length: count }, (_, at) => jobFor(first + at, due?.[first + at]))
+  const added = await queue.addBulk(jobs)
   if (added.length !== count) throw new Error(`BullMQ answered ${added.length} to ${count} jobs`)
 }
 

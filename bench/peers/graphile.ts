@@ -1,7 +1,8 @@
 /** graphile-worker on PostgreSQL, tuned as its documentation tells for many small jobs. */
 import { argumentFor } from '../argument.js'
+import type { Observed } from '../lateness.js'
 import { DrainProcess } from './drain_process.js'
-import { LOCAL_QUEUE, POOL } from './graphile_settings.js'
+import { LOCAL_QUEUE, POLL_MS, POOL } from './graphile_settings.js'
 import { type GraphileJob, type GraphileUtils, PeerModules } from './modules.js'
 import { inBatches, type Peer, type PeerFolders } from './peer.js'
 import { PostgresServer } from './postgres.js'
@@ -35,7 +36,7 @@ export class Graphile implements Peer {
 
   async describe(): Promise<string> {
     const version = `graphile-worker ${this.#modules.version('graphile-worker')}`
-    const worker = `${POOL} connections, local queue ${LOCAL_QUEUE}, completions in batches`
+    const worker = `${POOL} connections, local queue ${LOCAL_QUEUE}, for scheduled jobs a look each ${POLL_MS} ms, completions in batches`
     return `${version} (${worker}) on ${await this.#server.describe()}`
   }
 
@@ -57,8 +58,15 @@ export class Graphile implements Peer {
     return inBatches(jobs, BATCH, (first, count) => this.#addJobs('drain', first, count))
   }
 
+  runScheduled(due: readonly number[]): Promise<Observed> {
+    return this.#worker.runScheduled(due, async () => {
+      await inBatches(due.length, BATCH, (first, count) => this.#addJobs('drain', first, count, due))
+      return due
+    })
+  }
+
   drain(jobs: number, concurrency: number): Promise<number> {
-    return this.#worker.drain({ jobs, concurrency })
+    return this.#worker.drain(jobs, concurrency)
   }
 
   undrained(): Promise<number> {
@@ -71,8 +79,9 @@ export class Graphile implements Peer {
     await this.#server.stop()
   }
 
-  async #addJobs(task: string, first: number, count: number): Promise<void> {
-    const added = await this.#utils.addJobs(Array.from({ length: count }, (_, at) => jobFor(task, first + at)))
+  async #addJobs(task: string, first: number, count: number, due?: readonly number[]) {
+    const jobs = Array.from({ length: count }, (_, at) => jobFor(task, first + at, due?.[first + at]))
+    const added = await this.#utils.addJobs(jobs)
     if (added.length !== count) throw new Error(`graphile-worker answered ${added.length} to ${count} jobs`)
   }
 
@@ -83,6 +92,7 @@ export class Graphile implements Peer {
   }
 }
 
-function jobFor(task: string, n: number): GraphileJob {
-  return { identifier: task, payload: argumentFor(n), jobKey: `${task}-${n}` }
+function jobFor(task: string, n: number, due?: number): GraphileJob {
+  const runAt = due === undefined ? {} : { runAt: new Date(due) }
+  return { ...runAt, identifier: task, payload: argumentFor(n), jobKey: `${task}-${n}` }
 }

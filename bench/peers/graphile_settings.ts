@@ -7,3 +7,5 @@ export const LOCAL_QUEUE = 500
  * every add_job notifies, and PostgreSQL lets transactions that notify commit one after the other.
  */
 export const POOL = 10
+/** ms between two looks for jobs whose time has come: the default of 2000 would be the lateness. */
+export const POLL_MS = 5

@@ -16,11 +16,15 @@ import { Beanstalkd } from './beanstalkd.js'
 import { BullMq } from './bullmq.js'
 import { stopDaemons } from './daemon.js'
 import { Graphile } from './graphile.js'
+import { peerLatenessRows } from './lateness.js'
 import type { Peer } from './peer.js'
 import { peerDrainRow, peerEnqueueRows } from './rows.js'
 
 const FULL: Plan = { warmUpMs: 1000, roundMs: 700, rounds: 5 }
 const QUICK: Plan = { warmUpMs: 100, roundMs: 100, rounds: 3 }
+/** Of the lateness rows: a job each 5 ms. */
+const LATENESS: Plan = { warmUpMs: 1000, roundMs: 10_000, rounds: 3 }
+const QUICK_LATENESS: Plan = { warmUpMs: 250, roundMs: 3000, rounds: 1 }
 const INSTALLED = path.resolve('build/peers')
 const PEERS = { BullMQ: BullMq, beanstalkd: Beanstalkd, 'graphile-worker': Graphile } as const
 
@@ -53,7 +57,11 @@ try {
     }
   }
   for (const peer of peers) about.push(await peer.describe())
-  const results = [...(await peerEnqueueRows(run.context, peers)), ...(await peerDrainRow(run.context, peers))]
+  const results = [
+    ...(await peerEnqueueRows(run.context, peers)),
+    ...(await peerDrainRow(run.context, peers)),
+    ...(await peerLatenessRows(run.context, values.quick ? QUICK_LATENESS : LATENESS, peers)),
+  ]
   run.finish(
     results.map((result) => ({ ...result, skipped })),
     about,

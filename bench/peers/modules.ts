@@ -8,7 +8,14 @@ import path from 'node:path'
 export interface BullJob {
   readonly name: string
   readonly data: string
-  readonly opts: { readonly jobId: string; readonly removeOnComplete: boolean }
+  readonly opts: {
+    readonly jobId: string
+    readonly removeOnComplete: boolean
+    /** ms since 1970. */
+    readonly timestamp?: number
+    /** ms after `timestamp`. */
+    readonly delay?: number
+  }
 }
 
 export interface BullQueue {
@@ -47,6 +54,7 @@ export interface GraphileJob {
   readonly identifier: string
   readonly payload: string
   readonly jobKey: string
+  readonly runAt?: Date
 }
 
 export interface GraphileUtils {

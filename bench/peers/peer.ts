@@ -1,3 +1,5 @@
+import type { Observed } from '../lateness.js'
+
 /** Another job queue, running here with durability on. */
 export interface Peer {
   readonly name: string
@@ -19,6 +21,11 @@ export interface Peer {
   drain(jobs: number, concurrency: number): Promise<number>
   /** Jobs in the queue of the drain row. */
   undrained(): Promise<number>
+  /**
+   * Takes each job n for the time `due[n]` (ms since 1970) and runs them as their times come, 10 at a time. `lead`: the ms
+   * until the first of these times.
+   */
+  runScheduled(due: readonly number[], lead: number): Promise<Observed>
   /** Ends its client, its worker process and its server. */
   stop(): Promise<void>
 }

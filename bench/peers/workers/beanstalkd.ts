@@ -4,7 +4,11 @@ import { serveDrains } from '../drain_process.js'
 
 const [port, tube] = process.argv.slice(2)
 
-serveDrains(async (concurrency, run) => {
+serveDrains(async ({ concurrency, scheduled }, run, finished) => {
+  if (scheduled) {
+    await Promise.all(Array.from({ length: concurrency }, () => serve(run, finished)))
+    return
+  }
   const client = await BeanstalkClient.connect(Number(port), tube!)
   const lane = async () => {
     for (;;) {
@@ -18,3 +22,19 @@ serveDrains(async (concurrency, run) => {
   await Promise.all(Array.from({ length: concurrency }, lane))
   client.close()
 })
+
+/** One job after the other as they come, over a connection of its own: to wait for one blocks it. */
+async function serve(run: (argument: string) => void, finished: Promise<void>): Promise<void> {
+  const client = await BeanstalkClient.connect(Number(port), tube!)
+  let done = false
+  finished.then(() => {
+    done = true
+  })
+  while (!done) {
+    const job = await client.reserve(1)
+    if (job === undefined) continue
+    run(JSON.parse(job.body))
+    await client.delete(job.id)
+  }
+  client.close()
+}

@@ -5,7 +5,7 @@ import { PeerModules } from '../modules.js'
 const [folder, port, queue] = process.argv.slice(2)
 const { Worker } = new PeerModules(folder!).bullmq
 
-serveDrains(async (concurrency, run, finished) => {
+serveDrains(async ({ concurrency }, run, finished) => {
   const connection = { host: '127.0.0.1', port: Number(port) }
   const worker = new Worker(queue!, async ({ data }) => run(data), { connection, concurrency })
   await finished
