@@ -28,10 +28,11 @@ import type {
 import { find } from './find.js'
 import { inspect } from './inspection.js'
 import type { JobBody } from './job-bodies.js'
-import { Flag, type JobColumns, NONE, Pending, State } from './job-columns.js'
+import { Flag, NONE, Pending, State } from './job-columns.js'
 import { type JobQueue, type Settlement, toJobCounts, zeroCounts } from './job-queue.js'
 import { KEEP_NOTHING, type KeepLimits, KeptJobs } from './kept-jobs.js'
 import type { QueueState } from './queue-state.js'
+import { type Taken, UntakenJobs } from './untaken-jobs.js'
 
 /** Dead jobs that one call of `discardDead` removes, at most. */
 export const DISCARD_AT_A_TIME = 1000
@@ -46,9 +47,6 @@ const DAMAGED: JobFailure = {
 
 const NO_VALUE = new Uint8Array()
 
-/** Of the job that has the key: it stays as it is; it becomes the new one; that cannot be said before its last event is durable. */
-export type Taken = 'kept' | 'replaced' | 'busy'
-
 export interface QueueRules {
   readonly backoff: Backoff
   readonly random: () => number
@@ -60,9 +58,9 @@ export class Queue {
   readonly #state: QueueState
   readonly #rules: QueueRules
   readonly #kept: KeptJobs
+  readonly #untaken: UntakenJobs
   /** What `commit` will make of the jobs that `fail` or `release` is settling, by row. */
   readonly #settlements = new Map<number, Settlement>()
-  readonly #replacements = new Map<number, NewJob>()
   /** By job. */
   readonly #watchers = new Map<number, Set<() => void>>()
   #condemned: (CondemnedJob & Attempt)[] = []
@@ -71,6 +69,7 @@ export class Queue {
     this.#state = state
     this.#rules = rules
     this.#kept = new KeptJobs(state, rules.keep ?? KEEP_NOTHING)
+    this.#untaken = new UntakenJobs(state, (row, settlement) => this.#settle(row, settlement))
   }
 
   /** What became of the last job that was enqueued and found its key taken. */
@@ -82,7 +81,7 @@ export class Queue {
     const queue = state.ensure(job.worker, job.workerKey)
     const holder = state.keys.find(queue.number, state.hash.ofText(job.jobKey), job.jobKey)
     if (holder !== NONE) {
-      this.taken = job.whenTaken === undefined ? 'kept' : this.#replace(holder, job, now)
+      this.taken = job.whenTaken === undefined ? 'kept' : this.#untaken.replace(holder, job, now)
       return state.jobs.id.get(holder)
     }
     const row = state.add(id, queue, job.runAt, job.priority, job.maxAttempts, job.atMostOnce)
@@ -90,18 +89,6 @@ export class Queue {
     state.bodies.add(row, job, now)
     state.keys.add(row)
     return id
-  }
-
-  #replace(row: number, job: NewJob, now: number): Taken {
-    const { bodies, jobs } = this.#state
-    if (!this.#isWaiting(row)) return isBusy(jobs.pending.get(row)) ? 'busy' : 'kept'
-    this.#state.leaveHeap(row)
-    const runAt = job.whenTaken === 'replace' ? jobs.runAt.get(row) : job.runAt
-    const changed = { ...job, runAt }
-    bodies.replacing(row, changed, now)
-    this.#replacements.set(row, changed)
-    jobs.pending.set(row, Pending.replace)
-    return 'replaced'
   }
 
   /** Is the enqueue of this job still waiting to be durable? */
@@ -223,57 +210,25 @@ export class Queue {
     return condemned
   }
 
-  /** The id of the waiting job with this key, which nobody can claim from now on; undefined: none is waiting. */
+  /** Of jobs that no worker has: see `UntakenJobs`. */
   remove(name: QueueName, jobKey: string): number | undefined {
-    const row = this.#waiting(name, jobKey)
-    if (row === NONE) return undefined
-    this.#removing(row)
-    return this.#state.jobs.id.get(row)
+    return this.#untaken.remove(name, jobKey)
   }
 
-  /** A job that waits, or a dead one. False: it is neither. */
   discard(id: number): boolean {
-    const row = this.#state.ids.find(id)
-    if (row === NONE || !(this.#isWaiting(row) || this.#isDead(row))) return false
-    this.#removing(row)
-    return true
+    return this.#untaken.discard(id)
   }
 
-  /** Up to `most` dead jobs that died before `before`, or are the oldest beyond `entries`: they are being removed from now on. */
   discardDead(before: number, entries: number, most: number): number[] {
-    const { jobs, total } = this.#state
-    // The walk over a million rows takes some 20 ms, in which no job starts.
-    if (total[State.dead] === 0) return []
-    const beyond = total[State.dead]! - entries
-    const rows = oldestFirst(jobs, most, (row) => this.#isDead(row) && (beyond > 0 || jobs.runAt.get(row) < before))
-    const given = rows.filter((row, i) => i < beyond || jobs.runAt.get(row) < before)
-    for (const row of given) this.#removing(row)
-    return given.map((row) => jobs.id.get(row))
+    return this.#untaken.discardDead(before, entries, most)
   }
 
-  /** The id of the waiting job with this key, which is due at `runAt` from now on; undefined: none is waiting. */
   reschedule(name: QueueName, jobKey: string, runAt: number): number | undefined {
-    const row = this.#waiting(name, jobKey)
-    if (row === NONE) return undefined
-    const { jobs } = this.#state
-    this.#state.leaveHeap(row)
-    const suspect = jobs.has(row, Flag.suspect)
-    this.#settle(row, { state: 'scheduled', attempts: jobs.attempts.get(row), runAt, suspect, failure: undefined })
-    return jobs.id.get(row)
+    return this.#untaken.reschedule(name, jobKey, runAt)
   }
 
-  /** Makes a dead job one that has not been started yet, due now; it holds its key from now on. */
   revive(id: number, now: number): Revived {
-    const state = this.#state
-    const { jobs, hash, keys } = state
-    const row = state.ids.find(id)
-    if (row === NONE || !this.#isDead(row)) return 'unknown'
-    const body = state.bodies.read(row)
-    if (body === undefined) return 'unknown'
-    if (keys.find(jobs.queue.get(row), hash.ofText(body.jobKey), body.jobKey) !== NONE) return 'taken'
-    keys.add(row)
-    this.#settle(row, { state: 'scheduled', attempts: 0, runAt: now, suspect: false, failure: undefined })
-    return 'revived'
+    return this.#untaken.revive(id, now)
   }
 
   /** The event of this job is durable (a claim: written). */
@@ -299,7 +254,7 @@ export class Queue {
         this.#applySettlement(row, now)
         break
       case Pending.replace:
-        this.#applyReplacement(row, now)
+        this.#untaken.replaced(row, now)
         break
       case Pending.remove:
         state.forget(row)
@@ -329,9 +284,7 @@ export class Queue {
         else if (jobs.state.get(row) !== State.active) state.enterHeap(row)
         break
       case Pending.replace:
-        this.#replacements.delete(row)
-        state.bodies.replaced(row, false)
-        state.enterHeap(row)
+        this.#untaken.notReplaced(row)
         break
       case Pending.remove:
         state.enterHeap(row)
@@ -393,31 +346,6 @@ export class Queue {
     return jobs.attempts.get(row) === attempt ? row : NONE
   }
 
-  /** The row of the job that has this key, when it waits and nothing is under way with it; or NONE. */
-  #waiting(name: QueueName, jobKey: string): number {
-    const state = this.#state
-    const queue = state.find(name.worker, name.workerKey)
-    if (queue === undefined) return NONE
-    const row = state.keys.find(queue.number, state.hash.ofText(jobKey), jobKey)
-    return row !== NONE && this.#isWaiting(row) ? row : NONE
-  }
-
-  #isWaiting(row: number): boolean {
-    const { jobs } = this.#state
-    const found = jobs.state.get(row)
-    return (found === State.ready || found === State.scheduled) && jobs.pending.get(row) === Pending.none
-  }
-
-  #isDead(row: number): boolean {
-    const { jobs } = this.#state
-    return jobs.state.get(row) === State.dead && jobs.pending.get(row) === Pending.none
-  }
-
-  #removing(row: number): void {
-    this.#state.leaveHeap(row)
-    this.#state.jobs.pending.set(row, Pending.remove)
-  }
-
   /** What was under way with the job, which is over now. */
   #takePending(row: number): number {
     if (row === NONE) return Pending.none
@@ -471,20 +399,6 @@ export class Queue {
       state.move(row, State.dead)
     } else state.move(row, runAt <= now ? State.ready : State.scheduled)
     this.#ended(row, state.queueOf(row))
-  }
-
-  #applyReplacement(row: number, now: number): void {
-    const state = this.#state
-    const { jobs } = state
-    const { runAt, priority, maxAttempts, atMostOnce } = this.#replacements.get(row)!
-    this.#replacements.delete(row)
-    jobs.runAt.set(row, runAt)
-    jobs.priority.set(row, priority)
-    jobs.maxAttempts.set(row, maxAttempts)
-    jobs.attempts.set(row, 0)
-    jobs.flags.set(row, atMostOnce ? Flag.atMostOnce : 0)
-    state.bodies.replaced(row, true)
-    state.move(row, runAt <= now ? State.ready : State.scheduled)
   }
 
   /** A job stopped being active: that can let a suspect run, or the others after a suspect. */
@@ -546,26 +460,6 @@ function expired({ expiresAt }: JobBody, now: number): JobFailure | undefined {
     name: 'JobExpired',
     message: `its turn had not come by ${new Date(expiresAt).toISOString()}, when it expired`,
   }
-}
-
-/** Something is on its way to the disk, after which the job waits or its key is free. */
-function isBusy(pending: number): boolean {
-  return pending !== Pending.none && pending !== Pending.claim
-}
-
-/** The `most` rows with the earliest times of those that `matches`. */
-function oldestFirst(jobs: JobColumns, most: number, matches: (row: number) => boolean): number[] {
-  const byTime = (a: number, b: number) => jobs.runAt.get(a) - jobs.runAt.get(b) || jobs.id.get(a) - jobs.id.get(b)
-  let rows: number[] = []
-  let latest = Number.POSITIVE_INFINITY
-  for (let row = 0; row < jobs.end; row++) {
-    if (!matches(row) || jobs.runAt.get(row) > latest) continue
-    rows.push(row)
-    if (rows.length < 2 * most) continue
-    rows = rows.sort(byTime).slice(0, most)
-    latest = jobs.runAt.get(rows[most - 1]!)
-  }
-  return rows.sort(byTime).slice(0, most)
 }
 
 /** A job that may be started once was started, and nobody knows how far it came. */
