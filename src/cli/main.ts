@@ -3,13 +3,16 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { startCommand } from '../supervisor/program/start.js'
+import { deadCommand } from './dead.js'
 import { initCommand, workerCommand } from './generate.js'
+import { jobsCommand, queueCommand } from './jobs.js'
 import { journalCommand } from './journal.js'
 import { scheduleCommand } from './schedule.js'
 import { asyncCommand, callCommand, enqueueCommand } from './send.js'
 import { restartCommand, statusCommand, stopCommand } from './service.js'
 import { withUsageStatus } from './usage.js'
 import { userCommand } from './user.js'
+import { workersCommand } from './workers.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -29,6 +32,10 @@ const program = new Command('offstage')
   .addCommand(callCommand())
   .addCommand(asyncCommand())
   .addCommand(enqueueCommand())
+  .addCommand(workersCommand())
+  .addCommand(jobsCommand())
+  .addCommand(deadCommand())
+  .addCommand(queueCommand())
   .addCommand(userCommand())
 
 await withUsageStatus(program).parseAsync()
