@@ -104,12 +104,14 @@ export class ScheduledJobs {
   }
 
   async #enqueue(schedule: Schedule, at: number | undefined): Promise<void> {
-    const { firings, log } = this.#options
+    const { firings, log, store } = this.#options
     const { name } = schedule
     if (at === undefined || this.#stopped || this.#off.has(name)) return
     try {
       await this.#store(schedule, at, at + Math.floor(this.#options.random() * schedule.jitter))
-      await changeFiring(firings, name, { at, queued: targetOf(schedule) })
+      // A store that took it late may have been beaten by a pause.
+      if (this.#off.has(name)) await store.remove(schedule, keyOf(schedule, at))
+      else await changeFiring(firings, name, { at, queued: targetOf(schedule) })
     } catch (error) {
       if (this.#stopped) return
       const fields = { ...targetOf(schedule), jobKey: keyOf(schedule, at) }

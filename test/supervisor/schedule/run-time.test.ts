@@ -283,6 +283,10 @@ t.test('offstage schedule list, run, pause and resume', async (t) => {
     errors: /has no schedule no\.such/,
   })
   t.match(await command('schedule', 'run', ...here), { status: 64, errors: /missing required argument/ })
-  t.match(await command('schedule', 'list', ...here, ...data), { status: 0 })
+  t.match(
+    await command('schedule', 'list', ...data),
+    { status: 0, out: /^noting_worker\.first\n/ },
+    'the one that runs here',
+  )
   await server.kill()
 })
