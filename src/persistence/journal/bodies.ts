@@ -107,13 +107,16 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
     const jobs = this.#jobs
     const stream = this.#stream!
     const id = jobs.id.get(row)
-    const source = value === undefined ? undefined : this.#withoutArgument(row)
-    if (value === undefined || source === undefined) {
+    const found = value === undefined ? undefined : this.#record(jobs.place.get(row), jobs.length.get(row))
+    if (value === undefined || found === undefined) {
       stream.reserve(ATTEMPT_RECORD_BYTES)
       stream.attempt(RecordType.DONE, id, attempt)
       return false
     }
-    const job: KeptJob = { id, attempt, at, atMostOnce: jobs.has(row, Flag.atMostOnce), source, value }
+    const { bytes: source } = found
+    const from = jobStart(source, found.at)
+    const to = readTexts(source, from, this.#texts).payload
+    const job: KeptJob = { id, attempt, at, atMostOnce: jobs.has(row, Flag.atMostOnce), source, from, to, value }
     stream.reserve(resultBytes(job))
     this.#finishing.set(row, stream.position)
     stream.result(job)
@@ -131,15 +134,6 @@ export class JournalBodies implements JobBodies, ReplayedFailures {
 
   bytes(row: number): number {
     return this.#jobs.length.get(row)
-  }
-
-  /** What the record of the job says of it, up to its argument; undefined when it is damaged. */
-  #withoutArgument(row: number): Uint8Array | undefined {
-    const found = this.#record(this.#jobs.place.get(row), this.#jobs.length.get(row))
-    if (found === undefined) return undefined
-    const { bytes, at } = found
-    const start = jobStart(bytes, at)
-    return bytes.subarray(start, readTexts(bytes, start, this.#texts).payload)
   }
 
   /** The record at this position has a failure of the job, and is not durable yet. */

@@ -127,10 +127,10 @@ export class Compactor {
     this.#found++
     // What is on its way may be its end, and a copy behind that would revive it.
     if (jobs.pending.get(row) !== Pending.none) return 0
-    const source = bytes.subarray(jobStart(bytes, at), at + length)
+    const job = { source: bytes, from: jobStart(bytes, at), to: at + length }
     const atMostOnce = jobs.has(row, Flag.atMostOnce)
     if (type === RecordType.RESULT) {
-      const kept = { id, attempt: jobs.attempts.get(row), at: jobs.runAt.get(row), atMostOnce, source, value: NOTHING }
+      const kept = { id, attempt: jobs.attempts.get(row), at: jobs.runAt.get(row), atMostOnce, ...job, value: NOTHING }
       stream.reserve(resultBytes(kept))
       const position = stream.position
       stream.result(kept)
@@ -144,7 +144,7 @@ export class Compactor {
       failure: jobs.has(row, Flag.failed) ? bodies.failure(row) : undefined,
       runAt: jobs.runAt.get(row),
       atMostOnce,
-      source,
+      source: bytes.subarray(job.from, job.to),
     }
     stream.reserve(copyBytes(copied))
     const position = stream.position

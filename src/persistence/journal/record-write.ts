@@ -55,21 +55,25 @@ export interface KeptJob {
   readonly at: number
   readonly atMostOnce: boolean
   /** The job's own part of the older record: it is kept as it is, but for `runAt`… */
-  readonly source: Uint8Array
+  readonly source: Buffer
+  /** …which stands here in the bytes… */
+  readonly from: number
+  readonly to: number
   /** …and, when the older record is not a RESULT itself, without its argument, which this replaces. */
   readonly value: Uint8Array
 }
 
-export function resultBytes(job: Pick<KeptJob, 'source' | 'value'>): number {
-  return ATTEMPT_RECORD_BYTES + job.source.length + job.value.length
+export function resultBytes({ from, to, value }: KeptJob): number {
+  return ATTEMPT_RECORD_BYTES + to - from + value.length
 }
 
 export function writeResult(bytes: Uint8Array, view: DataView, at: number, job: KeptJob): number {
   const start = at + ATTEMPT_RECORD_BYTES
-  const value = start + job.source.length
+  const value = start + job.to - job.from
   const end = value + job.value.length
   putU32(bytes, at + RECORD_HEADER_BYTES, job.attempt)
-  bytes.set(job.source, start)
+  // Unlike `set` of a part this makes no object, and it is done for every job.
+  job.source.copy(bytes, start, job.from, job.to)
   view.setFloat64(start, job.at, true)
   if (job.value.length > 0) bytes.set(job.value, value)
   writeHeader(bytes, at, end, RecordType.RESULT, job.atMostOnce ? RecordFlag.AT_MOST_ONCE : 0, job.id)
