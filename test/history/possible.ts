@@ -27,7 +27,7 @@ export function claimed(from: Possible): Possible {
 }
 
 export function retried(job: Facts, from: Possible, earliest: number, latest: number, suspect: boolean): Possible {
-  if (!attemptsLeft(job, from)) return { ...from, state: 'dead', suspect: false }
+  if (!attemptsLeft(job, from)) return ended(from, 'dead')
   return { ...from, state: 'waiting', earliest, latest, suspect }
 }
 
@@ -37,7 +37,9 @@ export function released(job: Facts, from: Possible, runAt: number, counted: boo
 }
 
 export function ended(from: Possible, state: 'gone' | 'dead'): Possible {
-  return { ...from, state, suspect: false }
+  // A dead job says when it died, which may be any time until it is seen.
+  const times = state === 'dead' ? { earliest: 0, latest: Number.POSITIVE_INFINITY } : {}
+  return { ...from, ...times, state, suspect: false }
 }
 
 /** Whoever ran it is gone. */
