@@ -153,3 +153,40 @@ t.test('an enqueue whose server goes before it answers is put elsewhere, unless 
   )
   await once
 })
+
+t.test(
+  'a job is looked for by its key where that belongs, then on the others; its handle knows where it is',
+  async (t) => {
+    const there = new Set<number>()
+    const jobs =
+      (i: number): Script =>
+      (call) => {
+        if (call.verb === Verb.JOB) call.result(there.has(i) ? { ...STATUS, id: 100 + i } : null)
+        else if (call.verb === Verb.JOB_RESULT) call.result(`result of ${call.job}`)
+        else echo(call)
+      }
+    const servers = await start(t, 3, jobs)
+    const middleMan = await connect(t, servers)
+    const { server: home } = (await middleMan.worker('w').enqM!({ jobKey: 'k' })) as { server: string }
+    const at = servers.findIndex(({ address }) => address === home)
+    const job = middleMan.job({ worker: 'w', jobKey: 'k' })
+    for (const i of [at, (at + 1) % 3]) {
+      there.clear()
+      there.add(i)
+      for (const server of servers) server.received.length = 0
+      t.match(await job.status(), { state: 'active', id: 100 + i, server: servers[i]!.address })
+      t.equal(received(servers[(at + 2) % 3]!).length, i === at ? 0 : 1, 'others are asked only when it is not there')
+      t.equal(await job.result(), `result of ${100 + i}`)
+      t.equal(received(servers[i]!).at(-1)!.verb, Verb.JOB_RESULT)
+    }
+    there.clear()
+    t.same(await job.status(), { state: 'unknown' })
+    t.throws(() => middleMan.job(7), { name: 'InvalidArgument', message: /any of several servers/ })
+    t.equal(await middleMan.job(7, { server: servers[2]!.address }).result(), 'result of 7')
+  },
+)
+
+const STATUS = {
+  ...{ worker: 'w', workerKey: '', method: 'm', jobKey: 'k', state: 'active', priority: 0, runAt: 1, enqueuedAt: 1 },
+  ...{ attempts: 1, maxAttempts: 5, version: '1' },
+}
