@@ -1,5 +1,5 @@
 /** `offstage call`, `async` and `enqueue`: a worker's method from the command line. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { InvalidArgument } from '../errors.js'
 import type { MiddleMan } from '../middleman/index.js'
 import { readArgument } from './argument.js'
@@ -35,6 +35,7 @@ interface EnqueueFlags extends SendFlags {
   readonly priority?: number
   readonly attempts?: number
   readonly atMostOnce?: true
+  readonly uniqueness?: string
 }
 
 export function callCommand(): Command {
@@ -81,7 +82,14 @@ export function enqueueCommand(): Command {
     .option('--priority <number>', 'highest first; 0 is the default', wholeNumber)
     .option('--attempts <number>', 'how often it may be started', wholeNumber)
     .option('--at-most-once', 'never started a second time')
-    .option('--json', 'as {"id", "created", "server"}')
+    .addOption(
+      new Option('--uniqueness <rule>', 'what to do when a job that waits has the key').choices([
+        'reject',
+        'replace',
+        'debounce',
+      ]),
+    )
+    .option('--json', 'as {"id", "created", "replaced", "server"}')
     .addHelpText(
       'after',
       examples(
@@ -92,7 +100,7 @@ export function enqueueCommand(): Command {
     .action((worker: string, method: string, json: string | undefined, flags: EnqueueFlags) =>
       send('enq_', worker, method, json, flags, enqueueOptions(flags), (result) => {
         const jobs = flags.host === 'all' ? (result as Enqueued[]) : [result as Enqueued]
-        const plain = jobs.map(({ id, created, server }) => ({ id, created, server }))
+        const plain = jobs.map(({ id, created, replaced, server }) => ({ id, created, replaced, server }))
         if (flags.json) print(JSON.stringify(flags.host === 'all' ? plain : plain[0]))
         else print(plain.map((job) => enqueuedText(job, flags.key)).join('\n'))
       }),
@@ -102,11 +110,13 @@ export function enqueueCommand(): Command {
 interface Enqueued {
   readonly id: number
   readonly created: boolean
+  readonly replaced: boolean
   readonly server: string
 }
 
-function enqueuedText({ id, created, server }: Enqueued, key: string): string {
+function enqueuedText({ id, created, replaced, server }: Enqueued, key: string): string {
   const job = `job ${id} on ${server}`
+  if (replaced) return `${job}, which had the key ${JSON.stringify(key)} already and is what was given now`
   return created
     ? job
     : `${job}, which has the key ${JSON.stringify(key)} already and has not finished: nothing was added`
@@ -129,8 +139,8 @@ function callOptions({ key, idempotent }: CallFlags): object {
 }
 
 function enqueueOptions(flags: EnqueueFlags): object {
-  const { key, at, expires, runTimeout, priority, attempts, atMostOnce } = flags
-  return { jobKey: key, scheduledAt: at, expiresAt: expires, runTimeout, priority, attempts, atMostOnce }
+  const { key, at, expires, runTimeout, priority, attempts, atMostOnce, uniqueness } = flags
+  return { jobKey: key, scheduledAt: at, expiresAt: expires, runTimeout, priority, attempts, atMostOnce, uniqueness }
 }
 
 async function send(

@@ -81,7 +81,11 @@ t.test('enqueue adds a job once, with all that a job can have', async (t) => {
     out: /^job 1 on .*, which has the key "order-7" already .*nothing was added/,
   })
   const json = await command(...args, '--json')
-  t.strictSame(JSON.parse(json.out), { id: 1, created: false, server: server.address })
+  t.strictSame(JSON.parse(json.out), { id: 1, created: false, replaced: false, server: server.address })
+  t.match(await command(...args, '--uniqueness', 'replace'), {
+    status: 0,
+    out: /^job 1 on .*, which had the key .* is what was given now/,
+  })
   t.match(await middleMan.jobs({ jobKey: 'order-7' }), [
     { id: 1, runAt: Date.UTC(2199, 0, 31, 7), priority: -3, maxAttempts: 9, timeout: 120_000, state: 'scheduled' },
   ])
