@@ -1,8 +1,9 @@
 /** `offstage workers`, `jobs`, `dead` and `queue` against a real server. */
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { MiddleMan } from 'offstage/middleman'
 import t from 'tap'
-import { command } from '../support/command.js'
+import { command, PROGRAM } from '../support/command.js'
 import { readRecord } from '../support/record.js'
 import { Server } from '../support/server.js'
 import type RecordingWorker from '../support/workers/recording_worker.js'
@@ -56,6 +57,24 @@ t.test('workers: a line for each, and all that is known as JSON', async (t) => {
     },
   )
   await job.delete()
+})
+
+t.test('colours are for terminals, unless NO_COLOR is set', async (t) => {
+  const onTerminal = (env: Record<string, string>) => {
+    const { NO_COLOR: _, ...own } = process.env
+    const line = [process.execPath, PROGRAM, 'workers', ...here].map((part) => `'${part}'`).join(' ')
+    // Of util-linux: it runs the command on a terminal of its own.
+    const { stdout, status } = spawnSync('script', ['-qec', line, '/dev/null'], {
+      env: { ...own, TERM: 'xterm', ...env },
+      encoding: 'utf8',
+    })
+    t.equal(status, 0)
+    t.match(stdout, /echo_worker/)
+    return stdout.includes('\u001b[1mSERVER\u001b[0m')
+  }
+  t.equal(onTerminal({}), true)
+  t.equal(onTerminal({ NO_COLOR: '1' }), false)
+  t.equal(onTerminal({ TERM: 'dumb' }), false)
 })
 
 t.test('queue pause and resume', async (t) => {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
-const PROGRAM = join(import.meta.dirname, '../../../dist/cli/main.js')
+export const PROGRAM = join(import.meta.dirname, '../../../dist/cli/main.js')
 
 export interface ToolResult {
   readonly status: number | null
