@@ -3,16 +3,17 @@ import { Command } from 'commander'
 import type { MiddleMan } from '../middleman/index.js'
 import { Exit } from './exit-status.js'
 import { listCommand } from './job-list.js'
-import { cancelCommand, deleteCommand, retryCommand, showCommand } from './one-job.js'
+import { cancelCommand, deleteCommand, rescheduleCommand, retryCommand, showCommand } from './one-job.js'
 import { print } from './output.js'
 import { ask, type ServerFlags, serverCommand } from './server.js'
 
 export function jobsCommand(): Command {
   return new Command('jobs')
-    .description('See the jobs of the queues; cancel, retry and delete single ones.')
+    .description('See the jobs of the queues; cancel, move, retry and delete single ones.')
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(cancelCommand())
+    .addCommand(rescheduleCommand())
     .addCommand(retryCommand())
     .addCommand(deleteCommand())
 }

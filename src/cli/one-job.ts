@@ -7,7 +7,7 @@ import { Exit } from './exit-status.js'
 import { print } from './output.js'
 import { ask, type ServerFlags, serverCommand } from './server.js'
 import { oneLine } from './table.js'
-import { wholeNumber } from './usage.js'
+import { moment, wholeNumber } from './usage.js'
 import { toJson } from './value-json.js'
 
 interface JobFlags extends ServerFlags {
@@ -86,6 +86,19 @@ export function retryCommand(): Command {
   })
 }
 
+export function rescheduleCommand(): Command {
+  let time = 0
+  const act = (job: Job) => job.reschedule(time)
+  return outcomeCommand('reschedule', 'Make a job that waits due at another time.', act, {
+    rescheduled: 'the job is due at that time',
+    dead: 'the job is dead: offstage jobs retry lets it run again',
+  })
+    .requiredOption('--at <time>', 'an ISO time, or such as "in 5 minutes"', moment)
+    .hook('preAction', (command) => {
+      time = (command.opts() as { at: number }).at
+    })
+}
+
 export function deleteCommand(): Command {
   return outcomeCommand('delete', 'Remove a job that is dead, or waits.', (job) => job.delete(), {
     removed: 'the job was removed',
@@ -93,7 +106,7 @@ export function deleteCommand(): Command {
   })
 }
 
-const WANTED = new Set(['removed', 'stopped', 'retried'])
+const WANTED = new Set(['removed', 'stopped', 'retried', 'rescheduled'])
 
 function outcomeCommand(
   name: string,

@@ -208,6 +208,7 @@ const REPEATABLE: Record<number, boolean> = {
   [Verb.CANCEL_JOB]: false,
   [Verb.RETRY_JOB]: false,
   [Verb.DELETE_JOB]: false,
+  [Verb.RESCHEDULE]: true,
 }
 
 /** Sending one of these twice, or to a server that goes down, leaves nothing behind that matters. */

@@ -30,7 +30,14 @@ export type { ConfigOptions, ConnectOptions, LazyOptions } from './connect-optio
 export type { TlsOptions } from './endpoint.js'
 export type { JobName } from './find-job.js'
 export type { IdentityOptions } from './identity.js'
-export { type CancelOutcome, type DeleteOutcome, type Job, JobHandle, type RetryOutcome } from './job.js'
+export {
+  type CancelOutcome,
+  type DeleteOutcome,
+  type Job,
+  JobHandle,
+  type RescheduleOutcome,
+  type RetryOutcome,
+} from './job.js'
 export type { JobStatus, KnownJob, UnknownJob } from './job-status.js'
 export { MiddleMan } from './middleman.js'
 export type { RequestOptions } from './request-options.js'

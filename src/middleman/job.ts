@@ -5,7 +5,7 @@ import { Verb } from '../wire/envelope.js'
 import { Call } from './call.js'
 import { broadcast } from './everywhere.js'
 import { isOver, type JobStatus, type SentStatus, statusOf } from './job-status.js'
-import { asBag, readCommonOptions } from './options.js'
+import { asBag, readCommonOptions, timeOf } from './options.js'
 import { placeKey } from './place.js'
 import type { RequestOptions } from './request-options.js'
 import type { Route } from './route.js'
@@ -19,6 +19,9 @@ export type CancelOutcome = 'removed' | 'stopped' | 'finished' | 'dead' | 'unkno
 
 /** What became of `retry`: the dead job was `retried`; or an unfinished job has its key (`taken`); or it is not dead, but this. */
 export type RetryOutcome = 'retried' | 'taken' | 'scheduled' | 'ready' | 'active' | 'finished' | 'unknown'
+
+/** What became of `reschedule`: the job that waits is `rescheduled`; or it does not wait, but is this. */
+export type RescheduleOutcome = 'rescheduled' | 'active' | 'dead' | 'finished' | 'unknown'
 
 /** What became of `delete`: the job is `removed`; or it runs or has finished, or is `unknown` to the server. */
 export type DeleteOutcome = 'removed' | 'active' | 'finished' | 'unknown'
@@ -37,6 +40,8 @@ export interface Job<R = unknown> {
    * job is not tried again, but one that returns all the same has finished.
    */
   cancel(options?: RequestOptions): Promise<CancelOutcome>
+  /** Makes a job that waits due at `time`: a Date, an ISO time with its zone, or milliseconds since 1970; in the past means now. */
+  reschedule(time: Date | string | number, options?: RequestOptions): Promise<RescheduleOutcome>
   /** Lets a dead job run again, now, with all its attempts; it has its key again. */
   retry(options?: RequestOptions): Promise<RetryOutcome>
   /** Removes a job that is dead, or waits; nothing of it is left then. */
@@ -71,6 +76,12 @@ export class IdentifiedJob<R = unknown> implements Job<R> {
 
   async cancel(options?: RequestOptions): Promise<CancelOutcome> {
     return (await this.#ask(Verb.CANCEL_JOB, options)) as CancelOutcome
+  }
+
+  async reschedule(time: Date | string | number, options?: RequestOptions): Promise<RescheduleOutcome> {
+    const call = this.#call(Verb.RESCHEDULE, options)
+    call.runAt = timeOf(call, 'the new time', time)
+    return (await this.#route.call(call)) as RescheduleOutcome
   }
 
   async retry(options?: RequestOptions): Promise<RetryOutcome> {
@@ -109,12 +120,17 @@ export class IdentifiedJob<R = unknown> implements Job<R> {
   }
 
   async #ask(verb: number, options: RequestOptions | undefined, known = ''): Promise<unknown> {
+    const call = this.#call(verb, options)
+    call.known = known
+    return this.#route.call(call)
+  }
+
+  #call(verb: number, options: RequestOptions | undefined): Call {
     const call = new Call(verb, '', '', '')
     call.job = this.id
-    call.known = known
     readCommonOptions(call, options)
     call.to = serverOf(this.#route, this.server)
-    return this.#route.call(call)
+    return call
   }
 }
 
@@ -156,6 +172,10 @@ export class KeyedJob<R = unknown> implements Job<R> {
 
   async cancel(options?: RequestOptions): Promise<CancelOutcome> {
     return (await this.#job(options))?.cancel(options) ?? 'unknown'
+  }
+
+  async reschedule(time: Date | string | number, options?: RequestOptions): Promise<RescheduleOutcome> {
+    return (await this.#job(options))?.reschedule(time, options) ?? 'unknown'
   }
 
   async retry(options?: RequestOptions): Promise<RetryOutcome> {

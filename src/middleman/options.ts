@@ -182,10 +182,10 @@ function readCommon(call: Call, name: string, value: unknown): boolean {
 function readJobOption(call: Call, name: string, value: unknown): boolean {
   switch (name) {
     case 'scheduledAt':
-      call.runAt = time(call, name, value)
+      call.runAt = timeOf(call, name, value)
       return true
     case 'expiresAt':
-      call.expiresAt = time(call, name, value)
+      call.expiresAt = timeOf(call, name, value)
       return true
     case 'runTimeout':
       call.runTimeout = timeoutOf(value, `runTimeout of ${call.title}`)
@@ -212,7 +212,8 @@ function readJobOption(call: Call, name: string, value: unknown): boolean {
   }
 }
 
-function time(call: Call, name: string, value: unknown): number {
+/** A time as an option may say it, in milliseconds since 1970. */
+export function timeOf(call: Call, name: string, value: unknown): number {
   let at = Number.NaN
   if (value instanceof Date) at = value.getTime()
   else if (typeof value === 'number') at = Math.round(value)

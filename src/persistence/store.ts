@@ -163,8 +163,8 @@ export interface JobStore {
   /** Removes the unfinished job with this key unless it is running. True once the removal is durable. */
   remove(queue: QueueName, jobKey: string): Promise<boolean>
 
-  /** Makes the unfinished job with this key due at `runAt`, unless it is running. True once that is durable. */
-  reschedule(queue: QueueName, jobKey: string, runAt: number): Promise<boolean>
+  /** Makes a job that waits due at `runAt`. True once that is durable; false for one that does not wait. */
+  reschedule(id: number, runAt: number): Promise<boolean>
 
   /** Gives a dead job all its attempts again, due now. Resolves when that is durable. */
   revive(id: number): Promise<Revived>

@@ -59,6 +59,7 @@ const ABOUT_METHODS: ReadonlySet<number> = new Set([
   Verb.CANCEL_JOB,
   Verb.RETRY_JOB,
   Verb.DELETE_JOB,
+  Verb.RESCHEDULE,
 ])
 
 /** And these about everything. */

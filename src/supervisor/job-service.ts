@@ -6,6 +6,7 @@ import { Cancelled, InvalidArgument, OffstageError, RemoteWorkerError } from '..
 import type { FoundJob, JobRef, JobStore } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Envelope, envelope, Verb } from '../wire/envelope.js'
+import { LATEST_TIME } from '../wire/limits.js'
 import type { Caller, Waiting } from './caller.js'
 import type { Dispatcher } from './dispatcher.js'
 import { asOffstageError } from './enqueuer.js'
@@ -16,9 +17,9 @@ const NULL = Uint8Array.of(0xf6)
 const UNDEFINED = Uint8Array.of(0xf7)
 
 export interface JobServiceParts {
-  readonly store: Pick<JobStore, 'find' | 'discard' | 'revive'>
+  readonly store: Pick<JobStore, 'find' | 'discard' | 'revive' | 'reschedule'>
   readonly watched: WatchedJobs
-  readonly dispatcher: Pick<Dispatcher, 'cancel'>
+  readonly dispatcher: Pick<Dispatcher, 'cancel' | 'expect'>
 }
 
 export class JobService {
@@ -41,6 +42,7 @@ class JobCall implements Waiting {
   readonly #corr: number
   readonly #verb: number
   readonly #known: string
+  readonly #runAt: number
   #ref: JobRef
   /** The job as it was last. */
   #seen: FoundJob | undefined
@@ -56,6 +58,10 @@ class JobCall implements Waiting {
     this.#corr = corr
     this.#verb = e.verb
     this.#known = e.known
+    this.#runAt = Math.max(e.runAt, 0)
+    if (this.#runAt > LATEST_TIME) {
+      throw new InvalidArgument(`the time ${this.#runAt} lies after the year 9999; it counts milliseconds since 1970`)
+    }
     if (e.job === 0 && (e.worker === '' || e.jobKey === '')) {
       throw new InvalidArgument('a job is named by its id, or by its worker and job key')
     }
@@ -106,6 +112,8 @@ class JobCall implements Waiting {
         return this.#retry(job)
       case Verb.DELETE_JOB:
         return this.#delete(job)
+      case Verb.RESCHEDULE:
+        return this.#reschedule(job)
       default:
         return this.#cancel(job)
     }
@@ -174,6 +182,14 @@ class JobCall implements Waiting {
     if (job === undefined || state === 'active' || state === 'finished') this.#answer(encodeValue(state))
     else if (await this.#parts.store.discard(job.id)) this.#answer(encodeValue('removed'))
     else this.#wait(job)
+  }
+
+  async #reschedule(job: FoundJob | undefined): Promise<void> {
+    if (job?.state !== 'ready' && job?.state !== 'scheduled') this.#answer(encodeValue(job?.state ?? 'unknown'))
+    else if (await this.#parts.store.reschedule(job.id, this.#runAt)) {
+      this.#parts.dispatcher.expect(this.#runAt)
+      this.#answer(encodeValue('rescheduled'))
+    } else this.#wait(job)
   }
 
   #wait({ id }: FoundJob): void {

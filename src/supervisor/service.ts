@@ -33,6 +33,7 @@ const ABOUT_A_JOB: ReadonlySet<number> = new Set([
   Verb.CANCEL_JOB,
   Verb.RETRY_JOB,
   Verb.DELETE_JOB,
+  Verb.RESCHEDULE,
 ])
 
 const NULL = Uint8Array.of(0xf6)
@@ -156,12 +157,6 @@ export class Service {
         if (e.worker !== '') this.#registry.checkWorker(e.worker)
         this.#listJobs(caller, corr, e, body.subarray(e.payloadAt))
         break
-      case Verb.RESCHEDULE:
-        requireJobKey(e, 'reschedule')
-        this.#registry.checkWorker(e.worker)
-        checkTime(e.runAt)
-        this.#reschedule(caller, corr, e)
-        break
       case Verb.SCHEDULES:
         caller.answer(corr, encodeValue(this.#options.schedules.list()))
         break
@@ -266,15 +261,6 @@ export class Service {
     if (e.worker !== '') this.#registry.checkWorker(e.worker)
     const filter = jobFilter(e, argument)
     reply(caller, corr, this.#store().inspect(filter), (found) => encodeJobList(found, filter.limit))
-  }
-
-  #reschedule(caller: Caller, corr: number, e: Envelope): void {
-    const runAt = Math.max(e.runAt, 0)
-    const moved = this.#store().reschedule(e, e.jobKey, runAt)
-    reply(caller, corr, moved, (done) => {
-      if (done) this.#options.onScheduled(runAt)
-      return yesOrNo(done)
-    })
   }
 
   /** The argument lies in `body`, behind the envelope and before `end`. */

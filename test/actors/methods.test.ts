@@ -228,6 +228,8 @@ t.test('without statics the name is that of the file, and the defaults hold', as
     poolSize: 20,
     timeout: 0,
     timeouts: {},
+    schemas: [],
+    rateLimit: null,
     retry: {},
     retries: {},
     grace: 5_000,

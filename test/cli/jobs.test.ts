@@ -135,6 +135,11 @@ t.test('jobs show: one job, by its id or its keys', async (t) => {
 t.test('jobs cancel, retry and delete say what became of the job', async (t) => {
   const later = await worker.enqRecord({ arg: 1, jobKey: 'k', ...LATER })
   const keys = ['--worker', 'recording_worker', '--key', 'k']
+  t.match(await offstage('jobs', 'reschedule', ...keys, '--at', 'tomorrow'), { status: 64 })
+  t.match(await offstage('jobs', 'reschedule', ...keys, '--at', 'in 3 hours'), {
+    status: 0,
+    out: 'the job is due at that time\n',
+  })
   t.match(await offstage('jobs', 'retry', ...keys), {
     status: 1,
     out: '',

@@ -187,8 +187,7 @@ const operation = fc.oneof(
   }),
   fc.record({
     op: fc.constant('reschedule' as const),
-    worker: fc.constantFrom('a', 'b'),
-    jobKey: fc.constantFrom('1', '2', '3', '4', '5', '6'),
+    pick: fc.nat(),
     delay: fc.integer({ min: -10, max: 3000 }),
     refused: fc.constantFrom(false, true),
   }),
@@ -258,9 +257,10 @@ t.test('behaves as the naive model under any history', async (t) => {
           }
         } else if (step.op === 'reschedule') {
           const runAt = now + step.delay
-          const id = queue.reschedule({ worker: step.worker, workerKey: '' }, step.jobKey, runAt)
-          equal(id, model.waiting(step.worker, step.jobKey)?.id)
-          if (id === undefined) continue
+          const id = step.pick % next
+          const waits = model.jobs.some((job) => job.id === id && job.state === 'waiting')
+          equal(queue.reschedule(id, runAt), waits)
+          if (!waits) continue
           if (step.refused) queue.abort(id)
           else {
             queue.commit(id, now)

@@ -46,6 +46,34 @@ t.test('retry lets a dead job run again, with all its attempts, also after kill 
   t.match(await again.status(), { state: 'dead', attempts: 2, id: job.id })
 })
 
+t.test(
+  'a job that waits can be moved to another time, by its handle, id or key, and stays there after kill -9',
+  async (t) => {
+    const { state, start, connect, middleMan, worker, runs } = await setUp(t)
+    const later = Date.now() + 3_600_000
+    const job = await worker.enqRecord({ arg: 'moved', jobKey: 'k', scheduledAt: later })
+    t.equal(await job.reschedule(later + 1_000), 'rescheduled')
+    t.match(await job.status(), { state: 'scheduled', scheduledAt: new Date(later + 1_000) })
+    t.equal(await middleMan.job(job.id).reschedule(new Date(later + 2_000)), 'rescheduled')
+    const keys = { worker: 'recording_worker', jobKey: 'k' }
+    t.equal(await middleMan.job(keys).reschedule(new Date(later + 3_000).toISOString()), 'rescheduled')
+    await state.server.kill()
+    state.server = await start()
+    const again = await connect()
+    t.match(await again.jobs(), [{ id: job.id, runAt: later + 3_000 }])
+    t.same(runs(), [])
+    t.equal(await again.job(keys).reschedule(Date.now() - 5), 'rescheduled')
+    await again.job(job.id).result()
+    t.match(runs(), [{ arg: 'moved', attempt: 1 }])
+    t.equal(await again.job(job.id).reschedule(later), 'finished')
+    t.equal(await again.job(999).reschedule(later), 'unknown')
+    await t.rejects(again.job(job.id).reschedule('soon'), {
+      code: 'INVALID_ARGUMENT',
+      message: /the new time is "soon"/,
+    })
+  },
+)
+
 t.test('retry of what is not dead says what it is', async (t) => {
   const { folder, middleMan, worker } = await setUp(t)
   const watched = middleMan.worker<WatchedWorker>('watched_worker')

@@ -202,11 +202,10 @@ export class JournalStore implements JobStore {
     return this.#whenDurable([id], true)
   }
 
-  async reschedule(queue: QueueName, jobKey: string, runAt: number): Promise<boolean> {
+  async reschedule(id: number, runAt: number): Promise<boolean> {
     this.#checkOpen()
     checkRunAt(runAt)
-    const id = this.#queue.reschedule(queue, jobKey, runAt)
-    return id === undefined ? false : this.#settle({ id, attempt: 0 }, true)
+    return this.#queue.reschedule(id, runAt) ? this.#settle({ id, attempt: 0 }, true) : false
   }
 
   async revive(id: number): Promise<Revived> {

@@ -82,12 +82,10 @@ export class MemoryStore implements JobStore {
     return id !== undefined
   }
 
-  async reschedule(queue: QueueName, jobKey: string, runAt: number): Promise<boolean> {
+  async reschedule(id: number, runAt: number): Promise<boolean> {
     this.#checkOpen()
     checkRunAt(runAt)
-    const id = this.#queue.reschedule(queue, jobKey, runAt)
-    if (id !== undefined) this.#commit(id)
-    return id !== undefined
+    return this.#commitIf(this.#queue.reschedule(id, runAt), id)
   }
 
   async revive(id: number): Promise<Revived> {

@@ -223,8 +223,8 @@ export class Queue {
     return this.#untaken.discardDead(before, entries, most)
   }
 
-  reschedule(name: QueueName, jobKey: string, runAt: number): number | undefined {
-    return this.#untaken.reschedule(name, jobKey, runAt)
+  reschedule(id: number, runAt: number): boolean {
+    return this.#untaken.reschedule(id, runAt)
   }
 
   revive(id: number, now: number): Revived {

@@ -49,15 +49,15 @@ export class UntakenJobs {
     return given.map((row) => jobs.id.get(row))
   }
 
-  /** The id of the waiting job with this key, which is due at `runAt` from now on; undefined: none is waiting. */
-  reschedule(name: QueueName, jobKey: string, runAt: number): number | undefined {
-    const row = this.#waiting(name, jobKey)
-    if (row === NONE) return undefined
-    const { jobs } = this.#state
+  /** A job that waits is due at `runAt` from now on. False: it does not wait. */
+  reschedule(id: number, runAt: number): boolean {
+    const { ids, jobs } = this.#state
+    const row = ids.find(id)
+    if (row === NONE || !this.#isWaiting(row)) return false
     this.#state.leaveHeap(row)
     const suspect = jobs.has(row, Flag.suspect)
     this.#settle(row, { state: 'scheduled', attempts: jobs.attempts.get(row), runAt, suspect, failure: undefined })
-    return jobs.id.get(row)
+    return true
   }
 
   /** Makes a dead job one that has not been started yet, due now; it holds its key from now on. */

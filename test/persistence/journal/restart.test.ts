@@ -87,7 +87,8 @@ t.test('any history, with stops and kills in between, is found again as it was',
       } else if (step.op === 'claim') held.push(...(await store.claim({ ...step, workerKey: '' }, step.limit)))
       else if (step.op === 'remove') await store.remove({ ...step, workerKey: '' }, step.jobKey)
       else if (step.op === 'reschedule') {
-        await store.reschedule({ ...step, workerKey: '' }, step.jobKey, now + step.delay)
+        const job = await store.find({ ...step, workerKey: '' })
+        if (job !== undefined) await store.reschedule(job.id, now + step.delay)
       } else if (step.op === 'revive' || step.op === 'discard') {
         const dead = await store.inspect({ state: 'dead' })
         if (dead.length === 0) continue

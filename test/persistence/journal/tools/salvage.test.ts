@@ -166,7 +166,7 @@ t.test('a revived job has its key, so that its end is what later proves', async 
   const { id } = (await store.enqueue([newJob('key', { maxAttempts: 1 })]))[0]!
   await store.fail((await store.claim(QUEUE, 1))[0]!, FAILURE)
   await store.revive(id)
-  await store.reschedule(QUEUE, 'key', 1_750_009_999_000)
+  await store.reschedule(id, 1_750_009_999_000)
   t.match(salvage(system), { losses: [], mayRunAgain: [] })
   t.same(await jobsOf(system), await allJobs(store))
   t.match(await jobsOf(system), [{ id, state: 'scheduled', attempts: 0, runAt: 1_750_009_999_000, failure: FAILURE }])
