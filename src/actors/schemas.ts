@@ -131,7 +131,9 @@ function textOf(path: readonly (string | number)[]): string {
 }
 
 function clip(text: string): string {
-  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`
+  const whole = text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`
+  // Half a character cannot be sent.
+  return whole.toWellFormed()
 }
 
 /** As it is, unless the schema itself failed. */

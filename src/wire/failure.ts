@@ -15,6 +15,8 @@ interface Failure {
 /** Text in an ERROR is cut at these lengths, so that an error always fits into a frame. */
 const MESSAGE_LIMIT = 16 * 1024
 const STACK_LIMIT = 16 * 1024
+/** Of the name and the code of what a method threw. */
+const NAME_LIMIT = 256
 /** Details that make an ERROR longer than this are left out. */
 const DETAILED_LIMIT = 128 * 1024
 
@@ -53,11 +55,12 @@ function describe(thrown: unknown): errors.RemoteFailure {
     }
   }
   const failure: errors.RemoteFailure = {
-    name: clip(String(thrown.name), 256),
+    name: clip(String(thrown.name), NAME_LIMIT),
     message: clip(String(thrown.message), MESSAGE_LIMIT),
   }
   const code: unknown = 'code' in thrown ? thrown.code : undefined
-  if (typeof code === 'string' || typeof code === 'number') failure.code = code
+  if (typeof code === 'string') failure.code = clip(code, NAME_LIMIT)
+  else if (typeof code === 'number') failure.code = code
   const { stack } = thrown
   if (typeof stack === 'string') failure.stack = clip(stack, STACK_LIMIT)
   return failure

@@ -142,6 +142,14 @@ t.test('a schema that fails is an error that says so', async (t) => {
   await t.rejects(untyped.enqBrokenLater!({ arg: 1, jobKey: 'k' }), later)
 })
 
+t.test('what a schema says is cut between two characters, so that the path can be sent', async (t) => {
+  const cut = `${'😀'.repeat(249)}�…`
+  const details = { issues: [{ path: [`.${cut}`], message: `!${cut}` }] }
+  const arg = '😀'.repeat(300)
+  await t.rejects(untyped.chatty!({ arg }), { code: 'BAD_ARGUMENT', details })
+  await t.rejects(untyped.enqChatty!({ arg, jobKey: 'k' }), { code: 'BAD_ARGUMENT', details })
+})
+
 t.test('a schema that ends its thread costs what was being checked, and no more', async (t) => {
   const ended = {
     code: 'WORKER_CRASHED',

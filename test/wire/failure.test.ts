@@ -54,11 +54,14 @@ t.test('details that cannot travel are left out, the error is not', async (t) =>
 
 t.test('long and broken text is cut and made valid', async (t) => {
   const error = new errors.RemoteWorkerError('WORKER_ERROR', `half \ud800 ${'m'.repeat(1 << 20)}`, {
-    remote: describeThrown(Object.assign(new Error('y'.repeat(1 << 20)), { stack: 'z'.repeat(1 << 20) })),
+    remote: describeThrown(
+      Object.assign(new Error('y'.repeat(1 << 20)), { stack: 'z'.repeat(1 << 20), code: `\ud800${'c'.repeat(1 << 20)}` }),
+    ),
   })
   const bytes = encodeFailure(error)
   t.ok(bytes.length < 64 * 1024)
-  t.match(decodeFailure(bytes).message, /^half � m+… \(1048583 characters\)$/)
+  const back = decodeFailure(bytes)
+  t.match(back, { message: /^half � m+… \(1048583 characters\)$/, remote: { code: /^�c+… \(1048577 characters\)$/ } })
 })
 
 t.test('whatever a method throws is described', async (t) => {

@@ -30,6 +30,13 @@ export default class OrderWorker extends MetaWorker {
         },
       },
     },
+    chatty: {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value: unknown) => ({ issues: [{ message: `!${value}`, path: [`.${value}`] }] }),
+      },
+    },
     brokenLater: {
       '~standard': {
         version: 1,
@@ -69,6 +76,10 @@ export default class OrderWorker extends MetaWorker {
 
   broken(): void {
     this.#ran.push('broken')
+  }
+
+  chatty(): void {
+    this.#ran.push('chatty')
   }
 
   brokenLater(): void {
