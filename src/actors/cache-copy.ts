@@ -58,7 +58,8 @@ export class CacheCopy implements CacheEntries {
 
   delete(key: string): boolean {
     const had = this.get(key) !== undefined
-    if (had) this.#change({ key, value: undefined, ttl: 0, number: this.#next() })
+    // In memcached there may be one that this copy never had, or has lost.
+    if (had || this.awaited) this.#change({ key, value: undefined, ttl: 0, number: this.#next() })
     return had
   }
 

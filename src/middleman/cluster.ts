@@ -112,9 +112,11 @@ export class Cluster implements LinkOwner, CallOwner {
     if (signal?.aborted) return Promise.reject(cancelled(call, signal))
     if (call.limit < 0) call.limit = this.#timeout
     const promise = call.begin(this)
+    // The instance may have come to a server that did not have it.
+    if (call.verb === Verb.NEW_WORKER) call.wrap = (value) => this.#started(call, value)
     if (this.#results?.concerns(call)) {
       if (this.#closed) call.fail(closed(call))
-      else void this.#results.serve(call)
+      else this.#results.serve(call)
     } else if (!this.connecting) this.#send(call)
     else {
       call.delayed = true
@@ -188,8 +190,7 @@ export class Cluster implements LinkOwner, CallOwner {
       this.#waiting.delete(call)
       call.fail(closed(call))
     }
-    await Promise.all(this.links.map((link) => link.close(timeout)))
-    this.#results?.close()
+    await Promise.all([...this.links.map((link) => link.close(timeout)), this.#results?.close(timeout)])
   }
 
   up(): void {
@@ -227,9 +228,9 @@ export class Cluster implements LinkOwner, CallOwner {
     else other.send(call)
   }
 
-  /** An instance may have come to a server that did not have it. */
-  started(call: Call): void {
+  #started(call: Call, value: unknown): unknown {
     this.#rotation.started(call)
+    return value
   }
 
   #endEarly(error: Error | undefined): void {

@@ -65,7 +65,6 @@ interface Made {
 }
 
 interface Reached {
-  readonly call: Call
   readonly outcomes: readonly Outcome[]
   readonly title: string
   readonly host: string
@@ -79,9 +78,9 @@ export async function reach(
 ): Promise<Reached> {
   const { call, host } = make()
   const { title } = call
-  if (host === 'all') return { call, outcomes: await everywhere(route, () => make().call, onValue), title, host }
+  if (host === 'all') return { outcomes: await everywhere(route, () => make().call, onValue), title, host }
   call.to = serverOf(route, host)
-  return { call, outcomes: [{ server: call.to.address.text, value: await route.call(call) }], title, host }
+  return { outcomes: [{ server: call.to.address.text, value: await route.call(call) }], title, host }
 }
 
 /** What comes of a call about a cached result that is the same for all servers, whichever is named; else undefined. */

@@ -207,9 +207,10 @@ export class KeyedJob<R = unknown> implements Job<R> {
       return call
     }
     const first = make()
+    const { links } = route
     const sent = (await route.call(first)) as SentStatus | null
     if (sent !== null) return { sent, server: first.server }
-    const others = route.links.filter((link) => link.open && link.address.text !== first.server)
+    const others = links.filter((link) => link.open && link.address.text !== first.server)
     if (others.length === 0) return undefined
     const outcomes = await broadcast(route, others, make)
     const found = outcomes.find(({ value }) => value !== undefined && value !== null)

@@ -1,5 +1,5 @@
 /** `MiddleMan`: how an application reaches its workers. */
-import { NoServerAvailable } from '../errors.js'
+import { InvalidArgument, NoServerAvailable } from '../errors.js'
 import { encodeValue } from '../wire/codec.js'
 import { Verb } from '../wire/envelope.js'
 import { enqueueMany, enqueueManySettled } from './bulk.js'
@@ -20,7 +20,7 @@ import { reach } from './instance-methods.js'
 import type { Job, JobHandle } from './job.js'
 import { jobs } from './jobs.js'
 import { LazyConnection } from './lazy.js'
-import { asBag, readCommonOptions, readRequestOptions, readServerOptions, text, timeoutOf } from './options.js'
+import { asBag, readCommonOptions, readRequestOptions, readServerOptions, show, text, timeoutOf } from './options.js'
 import { workerProxy } from './proxy.js'
 import type { RequestOptions } from './request-options.js'
 import { Route } from './route.js'
@@ -144,7 +144,9 @@ export function client(route: Route, end: (timeout: number) => Promise<void>): M
       return client(route.with(signal, timeout), end)
     },
     close: async (options = {}) => {
-      const { timeout } = asBag(options, 'close')
+      const { timeout, ...unknown } = asBag(options, 'close')
+      const [extra] = Object.keys(unknown)
+      if (extra !== undefined) throw new InvalidArgument(`close has no option ${show(extra)}: allowed is timeout`)
       await end(timeout === undefined ? DEFAULT_CLOSE_TIMEOUT : timeout === 0 ? 0 : timeoutOf(timeout, 'timeout'))
     },
   }
@@ -161,8 +163,7 @@ async function newWorker(route: Route, options: NewWorkerOptions): Promise<strin
     if (schedule !== undefined) call.schedule = encodeSchedule(schedule)
     return { call, host: readServerOptions(call, rest) }
   }
-  const { outcomes, title, call } = await reach({ route }, make)
-  route.started(call)
+  const { outcomes, title } = await reach({ route }, make)
   return valuesOf(outcomes, title)[0] as string
 }
 

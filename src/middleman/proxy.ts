@@ -102,8 +102,10 @@ function handlesOf(route: Route): (value: unknown, server: string) => JobHandle 
 
 /** The job may lie where its key belonged when other servers were up: who does not have it is not the last to ask. */
 async function dequeue(route: Route, call: Call, options: unknown): Promise<unknown> {
+  // Of the connections there are now: when these are closed meanwhile, no others are made for it.
+  const { links } = route
   const removed = await route.call(call)
-  const others = route.links.filter((link) => link.open && link.address.text !== call.server)
+  const others = links.filter((link) => link.open && link.address.text !== call.server)
   if (removed === true || others.length === 0) return removed
   const again = () => {
     const copy = new Call(call.verb, call.worker, call.workerKey, call.method)

@@ -55,10 +55,6 @@ export class Route {
     return this.#cluster().placeOf(key)
   }
 
-  started(call: Call): void {
-    this.#cluster().started(call)
-  }
-
   unavailable(title: string): NoServerAvailable {
     return this.#cluster().unavailable(title)
   }

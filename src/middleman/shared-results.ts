@@ -42,6 +42,8 @@ export function sharedStorage(
 export class SharedResults {
   readonly #memcached: MemcachedResults
   readonly #ttl: number
+  /** Each ends when its call does. */
+  readonly #underWay = new Set<Promise<void>>()
 
   constructor({ memcache, ttl }: SharedStorage) {
     this.#memcached = new MemcachedResults(memcache)
@@ -54,7 +56,23 @@ export class SharedResults {
   }
 
   /** Ends the call with what comes of it. */
-  async serve(call: Call): Promise<void> {
+  serve(call: Call): void {
+    const served = this.#serve(call).finally(() => this.#underWay.delete(served))
+    this.#underWay.add(served)
+  }
+
+  /** Ends the connections when the calls under way have ended, and waits for that for at most `timeout` ms. */
+  async close(timeout: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeout)
+    })
+    await Promise.race([Promise.all(this.#underWay), late])
+    clearTimeout(timer)
+    this.#memcached.close()
+  }
+
+  async #serve(call: Call): Promise<void> {
     // What has been sent may happen, whether or not its caller waits for it.
     call.sent = true
     try {
@@ -62,10 +80,6 @@ export class SharedResults {
     } catch (error) {
       call.fail(error as Error)
     }
-  }
-
-  close(): void {
-    this.#memcached.close()
   }
 
   async #get({ worker, workerKey, jobKey }: Call): Promise<unknown> {

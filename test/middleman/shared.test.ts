@@ -150,6 +150,27 @@ t.test('timeout, signal and close end the wait for the first connection', async 
   t.equal(await again('w').echo!({ arg: 2 }), 2, 'the first call after close connects again')
 })
 
+t.test('calls that end while it closes do not connect anew, and close takes no other option', async (t) => {
+  const server = await ScriptedServer.start()
+  const lazy = MiddleMan.lazy({ client: server.address })
+  t.teardown(() => Promise.all([lazy.close(), server.stopListening()]))
+  await lazy('w').echo!()
+  const asked = [
+    lazy('w').deqEcho!({ jobKey: 'k' }),
+    lazy.newWorker({ worker: 'w' }),
+    lazy
+      .job({ worker: 'w', jobKey: 'k' })
+      .cancel()
+      .catch(() => 'what this server says is no status of a job'),
+  ]
+  await lazy.close()
+  await Promise.all(asked)
+  const other = await MiddleMan.connect({ client: server.address })
+  t.equal(server.connections.length, 2, 'its first one, and that of who came later')
+  await other.close()
+  await t.rejects(lazy.close({ timout: 5 } as object), { message: /close has no option "timout": allowed is timeout/ })
+})
+
 t.test('all copies of the module in a process have one client', async (t) => {
   const copy = (await import(`${import.meta.resolve('#offstage/middleman/shared.js')}?copy`)) as {
     middleMan: typeof middleMan

@@ -10,6 +10,7 @@ const WORKER = `import { MetaWorker } from 'offstage'
 export default class extends MetaWorker {
   keep([key, value, options]) { this.cache.set(key, value, options) }
   keepThere(given) { return this.threadPool.defer('keep', given) }
+  forgetThere(key) { return this.threadPool.defer('forget', key) }
   forget(key) { return this.cache.delete(key) }
   get(key) { return this.cache.get(key) ?? null }
   tick(key) { this.addTimer(0, () => this.cache.set(key, 1)) }
@@ -87,6 +88,30 @@ t.test('what a worker has cached survives its crash and the end of its server', 
   t.equal(await worker.get!({ arg: 'k' }), 1)
   await server.kill()
   t.equal(await worker.askResult('k'), 1)
+})
+
+t.test('a worker clears what an earlier server has kept, too', NEEDS_MEMCACHED, async (t) => {
+  const { servers, server, worker } = await setUp(t, 1)
+  for (const key of ['one', 'other']) await worker.keep!({ arg: [key, 1] })
+  await server.kill()
+  const yaml = `supervisor: { result_storage: memcache }\nmemcache: "${servers}"`
+  const next = (await connect(t, await serve(t, yaml), { memcache: servers })).worker('a_worker') as Proxy
+  t.equal(await next.forget!({ arg: 'one' }), false, 'this one has not known of it')
+  t.equal(await next.forgetThere!({ arg: 'other' }), false)
+  for (const key of ['one', 'other']) t.equal(await next.askResult(key), null)
+})
+
+t.test('close waits for what memcached has been asked', NEEDS_MEMCACHED, async (t) => {
+  const { memcached, middleMan, worker } = await setUp(t, 1)
+  await worker.keep!({ arg: ['k', 1] })
+  const ended: string[] = []
+  memcached[0]!.pause()
+  const asked = t.rejects(worker.resetResult('k', 2), { code: 'RESULT_STORAGE_DOWN', executed: 'maybe' })
+  const noted = asked.then(() => ended.push('call'))
+  await middleMan.close({ timeout: 60_000 })
+  ended.push('close')
+  await noted
+  t.same(ended, ['call', 'close'])
 })
 
 t.test('a time to live is the same for clients, in both units of memcached', NEEDS_MEMCACHED, async (t) => {

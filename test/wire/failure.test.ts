@@ -55,7 +55,10 @@ t.test('details that cannot travel are left out, the error is not', async (t) =>
 t.test('long and broken text is cut and made valid', async (t) => {
   const error = new errors.RemoteWorkerError('WORKER_ERROR', `half \ud800 ${'m'.repeat(1 << 20)}`, {
     remote: describeThrown(
-      Object.assign(new Error('y'.repeat(1 << 20)), { stack: 'z'.repeat(1 << 20), code: `\ud800${'c'.repeat(1 << 20)}` }),
+      Object.assign(new Error('y'.repeat(1 << 20)), {
+        stack: 'z'.repeat(1 << 20),
+        code: `\ud800${'c'.repeat(1 << 20)}`,
+      }),
     ),
   })
   const bytes = encodeFailure(error)

@@ -67,7 +67,13 @@ export class MemcachedServer {
         throw new ResultStorageError(
           'RESULT_STORAGE_DOWN',
           `${what}: the memcached ${this.address.text} cannot be used: ${message}`,
-          { retryable: true, cause: error, details: { server: this.address.text } },
+          // One that is only slow may still do it.
+          {
+            executed: error instanceof Late ? 'maybe' : 'no',
+            retryable: true,
+            cause: error,
+            details: { server: this.address.text },
+          },
         )
       } finally {
         waiting = false
