@@ -313,7 +313,8 @@ export class Dispatcher implements ReplySink {
   }
 
   async #finish(jobs: readonly ActiveJob[]): Promise<boolean[]> {
-    const current = await this.#store.finish(jobs)
+    const stored = this.#watched.ending(jobs)
+    const current = await this.#store.finish(jobs).finally(stored)
     for (let i = 0; i < jobs.length; i++) if (current[i]) this.#watched.ended(jobs[i]!.id, jobs[i]!)
     return current
   }

@@ -4,6 +4,12 @@ import type { JobStore } from '../persistence/store.js'
 /** How a job ended of which the store may have kept nothing. `value` is CBOR; undefined for nothing. */
 export type Ending = { readonly value: Uint8Array | undefined } | 'cancelled'
 
+/** A job that its method is done with. */
+export interface Done {
+  readonly id: number
+  readonly value: Uint8Array | undefined
+}
+
 export interface Progress {
   /** CBOR; a Buffer travels as a plain byte string. */
   readonly value: Buffer
@@ -25,6 +31,8 @@ interface Watched {
 export class WatchedJobs {
   readonly #store: Pick<JobStore, 'watch'>
   readonly #watched = new Map<number, Watched>()
+  /** What the store is being told. */
+  readonly #ending = new Set<readonly Done[]>()
   /** The one that was told last comes last. */
   readonly #progress = new Map<number, Progress>()
   #progressBytes = 0
@@ -46,6 +54,15 @@ export class WatchedJobs {
     }
   }
 
+  /**
+   * The store is being told that these have ended, until the function is called that this returns. Of many it commits some
+   * before others, and whoever looks then has to find how they ended.
+   */
+  ending(jobs: readonly Done[]): () => void {
+    this.#ending.add(jobs)
+    return () => this.#ending.delete(jobs)
+  }
+
   /** The job has ended like this, and the store says so. Told before those who wait look. */
   ended(id: number, ending: Ending): void {
     if (this.#watched.size === 0) return
@@ -57,7 +74,13 @@ export class WatchedJobs {
 
   /** While somebody waits for the job. */
   endingOf(id: number): Ending | undefined {
-    return this.#watched.get(id)?.ending
+    const known = this.#watched.get(id)?.ending
+    if (known !== undefined) return known
+    for (const jobs of this.#ending) {
+      const done = jobs.find((job) => job.id === id)
+      if (done !== undefined) return done
+    }
+    return undefined
   }
 
   progressed(id: number, value: Buffer): void {

@@ -296,6 +296,17 @@ t.test('results survive kill -9, and who waits for one hears it from the next se
   t.match(await done.status(), { state: 'finished', attempts: 1 })
 })
 
+t.test('who waits hears the results of many jobs that finish together, although few can be kept', async (t) => {
+  const { worker } = await ownServer(t, { OFFSTAGE_JOB_RESULTS_ENTRIES: '1' })
+  const value = new Uint8Array(900_000)
+  await worker.pauseQueue()
+  const jobs = []
+  for (let i = 0; i < 60; i++) jobs.push(await worker.enqGive({ arg: value, jobKey: `${i}` }))
+  const results = Promise.all(jobs.map(async (job) => ((await job.result()) as Uint8Array).length))
+  await worker.resumeQueue()
+  t.same(await results, Array(60).fill(value.length))
+})
+
 t.test('who waits hears the result also where none is kept', async (t) => {
   const { worker, go } = await ownServer(t, { OFFSTAGE_JOB_RESULTS_KEEP: '0' })
   const job = await worker.enqWalk({ arg: [1, 2], jobKey: 'k' })
