@@ -36,7 +36,8 @@ export class WatchedJobs {
   /** The one that was told last comes last. */
   readonly #progress = new Map<number, Progress>()
   #progressBytes = 0
-  #lastNumber = 0
+  /** Not from 1: whoever has seen the progress of a job before a restart has to see another number after it. */
+  #lastNumber = Date.now() * 1000
 
   constructor(store: Pick<JobStore, 'watch'>) {
     this.#store = store

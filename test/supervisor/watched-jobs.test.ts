@@ -296,6 +296,20 @@ t.test('results survive kill -9, and who waits for one hears it from the next se
   t.match(await done.status(), { state: 'finished', attempts: 1 })
 })
 
+t.test('progress that is told after a restart is heard, also when it is the same', async (t) => {
+  const { worker, state, start, go } = await ownServer(t)
+  const job = await worker.enqWalk({ arg: ['half'], jobKey: 'k' })
+  const watched = job.progress()
+  t.match(await watched.next(), { value: 'half' })
+  const { port } = state.server
+  await state.server.kill()
+  state.server = await start(port)
+  t.match(await watched.next(), { value: 'half', done: false }, 'of the second attempt')
+  await go('k')
+  t.match(await watched.next(), { done: true })
+  t.same(await job.result(), { walked: 1 })
+})
+
 t.test('who waits hears the results of many jobs that finish together, although few can be kept', async (t) => {
   const { worker } = await ownServer(t, { OFFSTAGE_JOB_RESULTS_ENTRIES: '1' })
   const value = new Uint8Array(900_000)
