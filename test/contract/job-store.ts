@@ -410,6 +410,31 @@ export function jobStoreContract(open: OpenStore): void {
     ])
   })
 
+  t.test('of replacements in one call each follows the one before, whether the key is taken or not', async (t) => {
+    const { store } = await setup(t)
+    const times = async () => (await store.inspect({})).map(({ method, runAt }) => [method, runAt])
+    const jobs = [
+      newJob('k', { method: 'a', runAt: START + 100, whenTaken: 'replace' }),
+      newJob('k', { method: 'b', runAt: START + 200, whenTaken: 'replace' }),
+      newJob('k', { method: 'c', runAt: START + 300, whenTaken: 'debounce' }),
+      newJob('k', { method: 'd', runAt: START + 400, whenTaken: 'replace' }),
+    ]
+    const answers = await store.enqueue(jobs)
+    const { id } = answers[0]!
+    const replaced = { id, created: false, replaced: true }
+    t.same(answers, [{ id, created: true }, replaced, replaced, replaced])
+    t.same(await times(), [['d', START + 300]])
+    t.same(await store.enqueue(jobs.slice(0, 2)), [replaced, replaced])
+    t.same(await times(), [['b', START + 300]])
+    const [removed, again] = await Promise.all([store.remove(A, 'k'), store.enqueue(jobs.slice(0, 2))])
+    t.equal(removed, true)
+    t.match(again, [
+      { created: true, replaced: undefined },
+      { created: false, replaced: true },
+    ])
+    t.same(await times(), [['b', START + 100]])
+  })
+
   t.test('of dead jobs the old ones can be discarded, and the oldest of too many', async (t) => {
     const { store, time, claimOne } = await setup(t)
     await store.enqueue(Array.from({ length: 6 }, (_, i) => newJob(`k${i}`, { maxAttempts: 1 })))

@@ -37,6 +37,7 @@ import { RecordStream } from './record-stream.js'
 import { ATTEMPT_RECORD_BYTES, FULL_FIXED_BYTES, RECORD_HEADER_BYTES, RecordType } from './record-types.js'
 import { enqueueBytes, settlementBytes } from './record-write.js'
 import { segmentFile } from './segment.js'
+import { Successive } from './successive.js'
 import { Waiters } from './waiters.js'
 
 /** Of one claim. */
@@ -165,7 +166,11 @@ export class JournalStore implements JobStore {
     this.#schedulePublish()
     const seq = this.#stream.nextSeq - 1
     await this.#durable.add({ seq, owner: this.#queue, ids, answer, adds: true, relies })
-    const others = await this.enqueue(again.map((i) => jobs[i]!))
+    const successive = new Successive(
+      again.map((i) => jobs[i]!),
+      again.map((i) => answer[i]!.id),
+    )
+    const others = successive.answers(await this.enqueue(successive.jobs))
     for (const [i, other] of others.entries()) answer[again[i]!] = other
     return answer
   }
