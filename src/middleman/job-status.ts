@@ -64,7 +64,7 @@ export function statusOf(sent: SentStatus | null, server: string): JobStatus {
     ...facts,
     server,
     enqueuedAt: new Date(enqueuedAt),
-    ...(ended ? { endedAt: new Date(runAt) } : { scheduledAt: new Date(runAt) }),
+    ...(ended ? { endedAt: new Date(runAt) } : { scheduledAt: new Date(runAt === 0 ? enqueuedAt : runAt) }),
     ...(failure === undefined ? {} : { failure }),
     ...(progress === undefined ? {} : { progress: decodeValue(progress) }),
   }

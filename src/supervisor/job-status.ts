@@ -26,7 +26,8 @@ export function deadError(job: FoundJob): RemoteWorkerError {
   const { id, attempts, failure } = job
   const reason = failure === undefined ? 'nobody knows why' : failure.message
   return new RemoteWorkerError('WORKER_ERROR', `${titleOf(job)} is dead after ${attempts} attempts: ${reason}`, {
-    executed: 'yes',
+    // An attempt that the method has given back by `release` is not counted.
+    executed: attempts === 0 ? 'maybe' : 'yes',
     details: { jobId: id, attempts },
     ...(failure === undefined ? {} : { remote: failure }),
   })

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Job, JobHandle, type JobStatus, MiddleMan } from 'offstage/middleman'
+import { type Job, JobHandle, type JobStatus, type KnownJob, MiddleMan } from 'offstage/middleman'
 import t, { type Test } from 'tap'
 import { Server } from '../support/server.js'
 import type WatchedWorker from '../support/workers/watched_worker.js'
@@ -84,7 +84,10 @@ t.test('the status follows a job from its waiting to its end', async (t) => {
     failure: undefined,
   })
   const job = await worker.enqWalk({ arg: [{ percent: 50 }], jobKey: 'k' })
-  t.match(await until(job, 'active'), { attempts: 1, endedAt: undefined })
+  const active = await until(job, 'active')
+  t.match(active, { attempts: 1, endedAt: undefined })
+  const { scheduledAt, enqueuedAt } = active as KnownJob
+  t.same(scheduledAt, enqueuedAt, 'one without a time is due when it is enqueued')
   await go('k')
   const finished = await until(job, 'finished')
   t.match(finished, { attempts: 1, scheduledAt: undefined, endedAt: Date, progress: { percent: 50 } })
@@ -294,6 +297,16 @@ t.test('results survive kill -9, and who waits for one hears it from the next se
   t.equal(await result, 'later')
   t.match(await done.result(), { big: 'x'.repeat(100_000) })
   t.match(await done.status(), { state: 'finished', attempts: 1 })
+})
+
+t.test('who waits for a job that expired before it was started is not told that it ran', async (t) => {
+  const { worker } = await setUp(t)
+  await worker.pauseQueue()
+  const expiresAt = Date.now() + 50
+  const job = await worker.enqGive({ arg: 1, jobKey: 'k', expiresAt })
+  while (Date.now() < expiresAt) await job.status()
+  await worker.resumeQueue()
+  await t.rejects(job.result(), { code: 'WORKER_ERROR', executed: 'maybe', remote: { name: 'JobExpired' } })
 })
 
 t.test('progress that is told after a restart is heard, also when it is the same', async (t) => {
