@@ -8,6 +8,8 @@ import type { Address } from './addresses.js'
 import { type DeadlineList, type Limited, startDeadline, stopDeadline } from './deadlines.js'
 
 const NOTHING = new Uint8Array(0)
+const NO_SIGNALS: readonly AbortSignal[] = []
+const ONCE = { once: true }
 
 /** Who has a call while it is not on a channel. */
 export interface CallOwner {
@@ -52,6 +54,11 @@ export class Call implements Envelope, Limited {
   /** Sending it again after a connection broke cannot do anything twice. */
   repeatable: boolean
   signal: AbortSignal | undefined = undefined
+  /**
+   * Those that it has in common with others. They are not made one by `AbortSignal.any`, of which Node 20 keeps something for
+   * each call, as long as the signals live.
+   */
+  common: readonly AbortSignal[] = NO_SIGNALS
 
   corr = 0
   /** Of its body, as written. */
@@ -109,8 +116,14 @@ export class Call implements Envelope, Limited {
       this.timeout = this.limit
       startDeadline(this)
     }
-    this.signal?.addEventListener('abort', this, { once: true })
+    this.signal?.addEventListener('abort', this, ONCE)
+    for (const signal of this.common) signal.addEventListener('abort', this, ONCE)
     return promise
+  }
+
+  /** The signal that has fired. */
+  get aborted(): AbortSignal | undefined {
+    return this.signal?.aborted ? this.signal : this.common.find(({ aborted }) => aborted)
   }
 
   /** What is known of it while there is no answer. */
@@ -142,7 +155,7 @@ export class Call implements Envelope, Limited {
 
   /** The abort listener. */
   handleEvent(): void {
-    this.abandon(cancelled(this, this.signal!))
+    this.abandon(cancelled(this, this.aborted!))
   }
 
   /** `billing_worker.charge`, for messages. */
@@ -158,6 +171,7 @@ export class Call implements Envelope, Limited {
   #settle(): void {
     if (this.list !== undefined) stopDeadline(this)
     this.signal?.removeEventListener('abort', this)
+    for (const signal of this.common) signal.removeEventListener('abort', this)
     this.channel = undefined
   }
 }

@@ -108,8 +108,8 @@ export class Cluster implements LinkOwner, CallOwner {
 
   /** Sends a call; its promise is that of the answer. While it is not known who is up, the call waits for that. */
   call(call: Call): Promise<unknown> {
-    const { signal } = call
-    if (signal?.aborted) return Promise.reject(cancelled(call, signal))
+    const { aborted } = call
+    if (aborted !== undefined) return Promise.reject(cancelled(call, aborted))
     if (call.limit < 0) call.limit = this.#timeout
     const promise = call.begin(this)
     // The instance may have come to a server that did not have it.
@@ -132,8 +132,8 @@ export class Cluster implements LinkOwner, CallOwner {
 
   /** While connecting: resolves when it is known who is up, or rejects as `call` would, which is not sent. */
   known(call: Call): Promise<unknown> {
-    const { signal } = call
-    if (signal?.aborted) return Promise.reject(cancelled(call, signal))
+    const { aborted } = call
+    if (aborted !== undefined) return Promise.reject(cancelled(call, aborted))
     if (call.limit < 0) call.limit = this.#timeout
     const promise = call.begin(this)
     this.#early.set(call, () => call.succeed(undefined))

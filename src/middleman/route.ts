@@ -9,20 +9,21 @@ import type { Link } from './link.js'
 
 export class Route {
   readonly #cluster: () => Cluster
-  readonly #signal: AbortSignal | undefined
+  readonly #signals: readonly AbortSignal[]
   /** Milliseconds, -1 for none. */
   readonly #timeout: number
 
   /** `cluster` gives the one to use now, and may throw what is wrong with the configuration. */
-  constructor(cluster: () => Cluster, signal?: AbortSignal, timeout = -1) {
+  constructor(cluster: () => Cluster, signals: readonly AbortSignal[] = [], timeout = -1) {
     this.#cluster = cluster
-    this.#signal = signal
+    this.#signals = signals
     this.#timeout = timeout
   }
 
   /** The same way, for calls that end with `signal`, too, and have `timeout` unless they say otherwise. */
   with(signal: AbortSignal | undefined, timeout: number): Route {
-    return new Route(this.#cluster, both(this.#signal, signal), timeout < 0 ? this.#timeout : timeout)
+    const signals = signal === undefined ? this.#signals : [...this.#signals, signal]
+    return new Route(this.#cluster, signals, timeout < 0 ? this.#timeout : timeout)
   }
 
   get links(): readonly Link[] {
@@ -60,13 +61,8 @@ export class Route {
   }
 
   #commonTo(call: Call): Call {
-    if (this.#signal !== undefined) call.signal = both(call.signal, this.#signal)
+    call.common = this.#signals
     if (call.limit < 0) call.limit = this.#timeout
     return call
   }
-}
-
-function both(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {
-  if (one === undefined || one === other) return other
-  return other === undefined ? one : AbortSignal.any([one, other])
 }

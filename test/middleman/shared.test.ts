@@ -1,6 +1,6 @@
 /** `middleMan` and `MiddleMan.lazy`: nothing before the first call, then one connection; and calls that share a signal. */
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -279,4 +279,19 @@ t.test('the entry can be imported by its name', async (t) => {
   })
   const [[text]] = await Promise.all([once(child.stdout.setEncoding('utf8'), 'data'), once(child, 'close')])
   t.equal(text, 'function function\n')
+})
+
+t.test('a signal that lives long keeps nothing of the calls that had another one beside it', async (t) => {
+  const server = await ScriptedServer.start()
+  const client = await MiddleMan.connect({ client: server.address })
+  t.teardown(() => Promise.all([client.close({ timeout: 0 }), server.stopListening()]))
+  const long = new AbortController()
+  const listens = () => getEventListeners(long.signal, 'abort').length
+  const any = t.capture(AbortSignal, 'any', AbortSignal.any)
+  const bound = client.with({ signal: long.signal }).with({ signal: new AbortController().signal })
+  const calls = Array.from({ length: 20 }, () => bound('w').echo!({ signal: new AbortController().signal }))
+  t.equal(listens(), 20)
+  await Promise.all(calls)
+  t.equal(listens(), 0)
+  t.same(any(), [], 'which does keep something')
 })
