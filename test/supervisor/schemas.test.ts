@@ -185,6 +185,7 @@ t.test('a schema that does not end is ended', async (t) => {
   const left = t.rejects(checker.check('run', encodeValue('endless'))!, { code: 'DRAINING' })
   await checker.end(new Draining('over'))
   await left
+  await t.rejects(checker.check('run', encodeValue('late'))!, { code: 'DRAINING' })
 })
 
 t.test('more arguments than a batch takes are checked one batch after the other', async (t) => {

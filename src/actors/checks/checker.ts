@@ -37,7 +37,7 @@ export class Checker {
   #thread: Worker | undefined
   #timer: NodeJS.Timeout | undefined
   #due = false
-  #ended = false
+  #ended: OffstageError | undefined
 
   constructor(options: CheckerOptions) {
     this.#options = options
@@ -52,6 +52,7 @@ export class Checker {
     const idle = this.#asked.length === 0 && this.#waiting.length === 0
     // Behind others it waits for its turn: jobs keep the order in which they came.
     if (idle && !this.#schemas.has(method)) return undefined
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ method, argument, resolve, reject })
       this.#plan()
@@ -60,7 +61,7 @@ export class Checker {
 
   /** Ends its thread; what was asked is refused for this reason. */
   async end(reason: OffstageError): Promise<void> {
-    this.#ended = true
+    this.#ended = reason
     const left = [...this.#asked, ...this.#waiting]
     this.#waiting = []
     this.#asked = []
@@ -78,7 +79,7 @@ export class Checker {
   }
 
   #ask(): void {
-    if (this.#ended || this.#waiting.length === 0) return
+    if (this.#ended !== undefined || this.#waiting.length === 0) return
     this.#asked = this.#waiting.splice(0, countOf(this.#waiting))
     const batch = batchOf(this.#asked)
     this.#thread ??= this.#start()
