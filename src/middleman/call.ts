@@ -2,6 +2,7 @@
  * One call on its way: what is sent, where it stands, and how it ends. It is its own envelope, its own abort
  * listener and its own entry in the list of deadlines, so that a call costs one object and one promise.
  */
+import { setMaxListeners } from 'node:events'
 import { Cancelled, DeadlineExceeded, type Executed, type OffstageError } from '../errors.js'
 import { type Envelope, NOTHING_SCHEDULED, Verb, WhenTaken } from '../wire/envelope.js'
 import type { Address } from './addresses.js'
@@ -116,7 +117,11 @@ export class Call implements Envelope, Limited {
       this.timeout = this.limit
       startDeadline(this)
     }
-    this.signal?.addEventListener('abort', this, ONCE)
+    if (this.signal !== undefined) {
+      // Many calls may share one, which Node would take for a leak.
+      setMaxListeners(0, this.signal)
+      this.signal.addEventListener('abort', this, ONCE)
+    }
     for (const signal of this.common) signal.addEventListener('abort', this, ONCE)
     return promise
   }

@@ -2,6 +2,7 @@
  * The way from a client to its servers. The connections behind it may be made only when the first call comes; and the
  * calls of one route can have a signal and a timeout in common, such as those of one request to a web application.
  */
+import { setMaxListeners } from 'node:events'
 import type { NoServerAvailable } from '../errors.js'
 import type { Call } from './call.js'
 import type { Cluster } from './cluster.js'
@@ -22,6 +23,8 @@ export class Route {
 
   /** The same way, for calls that end with `signal`, too, and have `timeout` unless they say otherwise. */
   with(signal: AbortSignal | undefined, timeout: number): Route {
+    // Many calls listen to it, which Node would take for a leak.
+    if (signal !== undefined) setMaxListeners(0, signal)
     const signals = signal === undefined ? this.#signals : [...this.#signals, signal]
     return new Route(this.#cluster, signals, timeout < 0 ? this.#timeout : timeout)
   }

@@ -294,4 +294,9 @@ t.test('a signal that lives long keeps nothing of the calls that had another one
   await Promise.all(calls)
   t.equal(listens(), 0)
   t.same(any(), [], 'which does keep something')
+
+  const warned = t.capture(process, 'emitWarning')
+  await Promise.all(calls.map(() => client('w').echo!({ signal: long.signal })))
+  await Promise.all(calls.map(() => bound('w').echo!()))
+  t.same(warned(), [], 'no word of a leak')
 })
