@@ -216,8 +216,7 @@ export class Model {
       if (info === undefined) this.jobs.delete(job.id)
       else job.states = [asSeen(info)]
     } else {
-      job.states =
-        info === undefined ? states : states.map((state) => ({ ...state, earliest: info.runAt, latest: info.runAt }))
+      job.states = info === undefined ? states : states.map((state) => ({ ...state, ...timesSeen(info) }))
     }
     if (before.length > 1) job.since = index
   }
@@ -304,11 +303,16 @@ function possibleState({ state }: JobInfo): Possible['state'] {
 
 function asSeen(info: JobInfo): Possible {
   const state = possibleState(info)
-  return { state, attempts: info.attempts, earliest: info.runAt, latest: info.runAt, suspect: false }
+  return { state, attempts: info.attempts, ...timesSeen(info), suspect: false }
 }
 
 export function describe(job: { readonly id: number } & Facts): string {
   return `job ${job.id} ${keyOf(job)}`
+}
+
+/** A job that died with its supervisor is taken to have died when that was started again, each time. */
+function timesSeen({ state, runAt }: JobInfo): Pick<Possible, 'earliest' | 'latest'> {
+  return { earliest: runAt, latest: state === 'dead' ? Number.POSITIVE_INFINITY : runAt }
 }
 
 function describeInfo({ state, attempts, runAt }: JobInfo): string {

@@ -44,6 +44,8 @@ export interface ReplayedFailures {
 export class Replay {
   readonly #state: QueueState
   readonly #failures: ReplayedFailures
+  /** Jobs that died with the process that ran them, which no record says. */
+  readonly #givenUp: number[] = []
 
   constructor(state: QueueState, failures: ReplayedFailures) {
     this.#state = state
@@ -130,6 +132,11 @@ export class Replay {
       state.bodies.stored(row)
       state.move(row, over ? last : jobs.runAt.get(row) <= now ? State.ready : State.scheduled)
     }
+    // When they died is not known either: they are kept for as long as if it was now.
+    for (const id of this.#givenUp) {
+      const row = state.ids.find(id)
+      if (row !== NONE && jobs.state.get(row) === State.dead) jobs.runAt.set(row, now)
+    }
     state.takeGained()
   }
 
@@ -180,6 +187,7 @@ export class Replay {
 
   #giveUp(row: number): void {
     const { jobs, keys } = this.#state
+    this.#givenUp.push(jobs.id.get(row))
     const attempts = jobs.attempts.get(row)
     const failure = { name: 'SupervisorStopped', message: `the supervisor stopped while attempt ${attempts} ran` }
     jobs.setFlag(row, Flag.failed, true)

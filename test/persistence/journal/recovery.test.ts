@@ -64,6 +64,7 @@ t.test('who ran when the process died is a suspect, or dead when it has no attem
   const [ready, last, once] = await allJobs(again)
   t.match(ready, { state: 'ready', attempts: 1, jobKey: 'again' })
   t.match(last, { state: 'dead', attempts: 1, failure: { message: /stopped while attempt 1 ran/ } })
+  t.ok(last!.runAt > 1_750_000_000_000, 'it counts as having died at the start, however long ago it was due')
   t.match(once, { state: 'dead', failure: { message: /^outcome unknown: / } })
   t.same(again.dueQueues(), [QUEUE])
   t.match(await again.claim(QUEUE, 5), [{ jobKey: 'again', attempt: 2, suspect: true }])

@@ -109,8 +109,8 @@ t.test('any history, with stops and kills in between, is found again as it was',
         )
         held = []
         equal(
-          await allJobs(store),
-          before.map((job) => afterRestart(job, now, once)),
+          (await allJobs(store)).map(whenever),
+          before.map((job) => whenever(afterRestart(job, now, once))),
         )
       } else if (held.length > 0) {
         const [job] = held.splice(step.pick % held.length, 1)
@@ -130,6 +130,11 @@ async function allResults(store: JobStore): Promise<FoundJob[]> {
   const found = await Promise.all(finished.map(({ id }) => store.find({ id })))
   for (const job of found) equal(job?.value, Buffer.alloc(job!.value!.length, job!.id))
   return found.map((job) => job!)
+}
+
+/** Each start takes a job that died with its supervisor for one that has died now. */
+function whenever(job: JobInfo): JobInfo {
+  return job.failure?.name === 'SupervisorStopped' && job.state === 'dead' ? { ...job, runAt: 0 } : job
 }
 
 function afterRestart(job: JobInfo, now: number, once: Set<number>): JobInfo {

@@ -21,7 +21,7 @@ const store = await openJournal({
 })
 for (let round = 0; round < ROUNDS; round++) {
   for (let i = 0; i < IN_ROUND; i++) {
-    const job = newJob(`${run}-${round}-${i}`, { payload: Buffer.alloc(300, i) })
+    const job = newJob(`${run}-${round}-${i}`, { payload: Buffer.alloc(400, i) })
     say('enqueueing', [job])
     await store.enqueue([job])
     say('enqueued', [job])

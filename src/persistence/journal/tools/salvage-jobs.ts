@@ -26,6 +26,8 @@ export interface SalvagedJob {
   runAt: number
   suspect: boolean
   failure: JobFailure | undefined
+  /** It is dead, and no record says when it died. */
+  diedUnseen: boolean
   /** The last record that is known of it. */
   lastSeq: number
   fate: 'certain' | 'doubtful' | 'unknown' | 'ended'
@@ -128,6 +130,7 @@ export class SalvageJobs {
       suspect: body.type === 'FULL' && body.suspect,
       failure: body.type === 'FULL' ? body.failure : undefined,
       lastSeq: seq,
+      diedUnseen: false,
       fate: 'certain',
     }
     this.#jobs.set(added.id, added)
@@ -148,12 +151,14 @@ export class SalvageJobs {
     }
     job.failure = stopped(job)
     job.state = 'dead'
+    job.diedUnseen = true
     this.#free(job)
   }
 
   #kill(job: SalvagedJob, fate: SalvagedJob['fate'], why: string): void {
     job.failure = { name: 'Salvaged', message: `outcome unknown: the journal was damaged, and ${why}` }
     job.state = 'dead'
+    job.diedUnseen = true
     job.fate = fate
     this.#free(job)
   }

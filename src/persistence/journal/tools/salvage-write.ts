@@ -28,7 +28,7 @@ export function writeSalvaged(
   const end = beginJournal(system, folder, nextSeq)
   const writer = new JournalWriter({ system, folder, segmentBytes: SEGMENT_BYTES, clock }, end)
   const batch = new Batch(writer, nextSeq)
-  for (const job of jobs) batch.add(fullJob(job, source.read(job)), job.id)
+  for (const job of jobs) batch.add(fullJob(job, source.read(job), clock()), job.id)
   batch.write()
   writer.close()
 }
@@ -66,6 +66,9 @@ class Batch {
   }
 }
 
-function fullJob({ attempts, state, suspect, failure, runAt }: SalvagedJob, job: RecordedJob): FullJob {
+/** A job of which nobody saw when it died is kept for as long as if that was now. */
+function fullJob(salvaged: SalvagedJob, job: RecordedJob, now: number): FullJob {
+  const { attempts, state, suspect, failure, diedUnseen } = salvaged
+  const runAt = diedUnseen ? now : salvaged.runAt
   return { ...job, runAt, attempts, state: FullState[state], suspect, failure }
 }
