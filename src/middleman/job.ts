@@ -3,7 +3,7 @@ import { DeadlineExceeded, RemoteWorkerError } from '../errors.js'
 import { decodeValue } from '../wire/codec.js'
 import { Verb } from '../wire/envelope.js'
 import { Call } from './call.js'
-import { broadcast } from './everywhere.js'
+import { broadcast, type Outcome, valuesOf } from './everywhere.js'
 import { isOver, type JobStatus, type SentStatus, statusOf } from './job-status.js'
 import { asBag, readCommonOptions, timeOf } from './options.js'
 import { placeKey } from './place.js'
@@ -214,6 +214,13 @@ export class KeyedJob<R = unknown> implements Job<R> {
     if (others.length === 0) return undefined
     const outcomes = await broadcast(route, others, make)
     const found = outcomes.find(({ value }) => value !== undefined && value !== null)
+    // That it is nowhere can be said only when all have been asked.
+    if (found === undefined) valuesOf(withQueue(outcomes), first.title)
     return found && { sent: found.value as SentStatus, server: found.server }
   }
+}
+
+/** Without the servers that have no durable queue, and so no jobs. */
+function withQueue(outcomes: readonly Outcome[]): readonly Outcome[] {
+  return outcomes.filter(({ error }) => error?.code !== 'STORE_DISABLED' && error?.code !== 'NO_WORKER')
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Overloaded } from '#offstage/errors.js'
 import { parseAddresses } from '#offstage/middleman/addresses.js'
 import { placeKey } from '#offstage/middleman/place.js'
 import { Verb } from '#offstage/wire/envelope.js'
@@ -158,10 +159,12 @@ t.test(
   'a job is looked for by its key where that belongs, then on the others; its handle knows where it is',
   async (t) => {
     const there = new Set<number>()
+    let deaf = -1
     const jobs =
       (i: number): Script =>
       (call) => {
-        if (call.verb === Verb.JOB) call.result(there.has(i) ? { ...STATUS, id: 100 + i } : null)
+        if (call.verb === Verb.JOB && deaf === i) call.fail(new Overloaded('busy'))
+        else if (call.verb === Verb.JOB) call.result(there.has(i) ? { ...STATUS, id: 100 + i } : null)
         else if (call.verb === Verb.JOB_RESULT) call.result(`result of ${call.job}`)
         else echo(call)
       }
@@ -181,6 +184,9 @@ t.test(
     }
     there.clear()
     t.same(await job.status(), { state: 'unknown' })
+    deaf = (at + 1) % 3
+    await t.rejects(job.status(), { name: 'PartialFailure' }, 'where it may be is not known')
+    await t.rejects(job.cancel(), { name: 'PartialFailure' })
     t.throws(() => middleMan.job(7), { name: 'InvalidArgument', message: /any of several servers/ })
     t.equal(await middleMan.job(7, { server: servers[2]!.address }).result(), 'result of 7')
   },

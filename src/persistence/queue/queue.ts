@@ -259,6 +259,10 @@ export class Queue {
       case Pending.remove:
         state.forget(row)
     }
+    this.#tell(id)
+  }
+
+  #tell(id: number): void {
     if (this.#watchers.size === 0) return
     for (const changed of this.#watchers.get(id) ?? []) changed()
   }
@@ -289,6 +293,7 @@ export class Queue {
       case Pending.remove:
         state.enterHeap(row)
     }
+    this.#tell(id)
   }
 
   /** Makes jobs whose time has come ready, and forgets results whose time is over. */
@@ -323,7 +328,7 @@ export class Queue {
     return inspect(this.#state, filter)
   }
 
-  /** `changed` is called after each `commit` of the job, until the returned function is. */
+  /** `changed` is called after each `commit` and `abort` of the job, until the returned function is. */
   watch(id: number, changed: () => void): () => void {
     const watchers = this.#watchers.get(id) ?? new Set()
     this.#watchers.set(id, watchers)
