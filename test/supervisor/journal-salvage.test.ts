@@ -27,7 +27,7 @@ async function damage(dir: string, key: string, from: number): Promise<Line> {
 t.test('salvage says what it saved and what is lost, and ends with 2', async (t) => {
   const dir = journalFolder(t)
   await makeJournal(dir, 60)
-  const { file, seq } = await damage(dir, 'job 20', 74)
+  const { file, seq } = await damage(dir, 'job 20', 82)
   const { status, out, errors } = await journalTool('salvage', dir, `${dir}-new`)
   t.equal(status, 2, errors)
   t.match(out, `Saved 59 jobs of ${dir} into ${dir}-new: 59 unfinished, 0 dead.`)
@@ -100,7 +100,7 @@ t.test('not while a supervisor runs; and one that is started on what was saved g
     errors: new RegExp(`process ${server.child.pid} uses`),
   })
   t.equal(await server.stop(), 0)
-  await damage(dir, 'second', 85)
+  await damage(dir, 'second', 93)
   const refused = Server.spawn({ data: dir })
   t.equal(await refused.ended(), 65, 'the supervisor refuses it')
   t.match(await journalTool('salvage', dir, `${dir}-new`), { status: 2, out: /key "second"/ })
