@@ -6,7 +6,7 @@
  * itself, by c8. Arguments choose files: `npm test -- frame` runs those with "frame" in their path.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, install, root } from './setup.js'
 
@@ -23,6 +23,7 @@ const COVERAGE = join(root, 'build/coverage')
 /** `COVERAGE=off`: each of the many processes that tests start takes longer with it. */
 const COVERED = process.env.COVERAGE !== 'off'
 const OUTPUT = join(root, 'build/test-output')
+const FIXTURES = join(root, '.tap/fixtures')
 
 const wanted = process.argv.slice(2)
 const files = readdirSync(TESTS, { recursive: true })
@@ -46,12 +47,21 @@ async function runNext() {
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
     const started = performance.now()
     const { counts, problems, text } = await run(file)
+    removeFixtures(file)
     for (const key of Object.keys(total)) total[key] += counts[key]
     writeFileSync(join(OUTPUT, `${file.replaceAll('/', '-')}.tap`), text)
     const seconds = ((performance.now() - started) / 1_000).toFixed(1)
     const skipped = counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`
     say(`${counts.failed === 0 ? 'ok  ' : 'FAIL'} ${file}: ${counts.passed} passed${skipped} (${seconds} s)`)
     for (const problem of problems) say(problem)
+  }
+}
+
+/** The folders that `t.testdir()` made, by the names that it gives them. */
+function removeFixtures(file) {
+  const prefix = join('build/test', file).replace(/[^a-zA-Z0-9._-]+/g, '-')
+  for (const name of existsSync(FIXTURES) ? readdirSync(FIXTURES) : []) {
+    if (name.startsWith(prefix)) rmSync(join(FIXTURES, name), { recursive: true, force: true, maxRetries: 10 })
   }
 }
 
@@ -67,6 +77,8 @@ function run(file) {
       ...process.env,
       ...(COVERED ? { NODE_V8_COVERAGE: COVERAGE } : {}),
       TAP_TIMEOUT: String(PATIENCE / 1_000),
+      // A test's folder goes when its file has ended: tap would remove it before the servers that use it are stopped.
+      TAP_SAVE_FIXTURE: '1',
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
