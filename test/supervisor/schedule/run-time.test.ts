@@ -90,7 +90,7 @@ schedules:
   },
 )
 
-t.test('run: with skip it is left out while the run before goes on, with queue it waits', async (t) => {
+t.test('run: with skip it is left out while the run before goes on', async (t) => {
   const gate = join(t.testdirName, 'gate')
   const { start } = setup(t, `schedules: { noting_worker: { waits: { ${NEVER}, data: "${gate}" } } }`)
   const { middleMan, schedule } = await connect(t, await start())
@@ -101,7 +101,10 @@ t.test('run: with skip it is left out while the run before goes on, with queue i
   writeFileSync(gate, '')
   await schedule('noting_worker.waits', ({ running }) => running === 0)
   t.equal(await run('noting_worker.waits'), 'started')
+})
 
+t.test('run: with queue it waits while the run before goes on', async (t) => {
+  const gate = join(t.testdirName, 'gate')
   const queued = setup(t, `schedules: { noting_worker: { waits: { ${NEVER}, data: "${gate}", overlap: queue } } }`)
   const other = await connect(t, await queued.start())
   t.equal(await other.middleMan.schedules.run('noting_worker.waits'), 'started')
