@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { AccessDenied } from '../errors.js'
 import { type Envelope, Verb } from '../wire/envelope.js'
+import { ABOUT_A_JOB } from './job-verbs.js'
 
 /** So many times `enqueue`: rules know nothing of them, and each of their jobs is looked at. */
 const BULK: ReadonlySet<string> = new Set(['ENQUEUE_MANY', 'ENQUEUE_EACH'])
@@ -54,12 +55,7 @@ const ABOUT_METHODS: ReadonlySet<number> = new Set([
   Verb.PAUSE_SCHEDULE,
   Verb.RESUME_SCHEDULE,
   Verb.RUN_SCHEDULE,
-  Verb.JOB,
-  Verb.JOB_RESULT,
-  Verb.CANCEL_JOB,
-  Verb.RETRY_JOB,
-  Verb.DELETE_JOB,
-  Verb.RESCHEDULE,
+  ...ABOUT_A_JOB,
 ])
 
 /** And these about everything. */

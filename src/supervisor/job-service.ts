@@ -6,11 +6,11 @@ import { Cancelled, InvalidArgument, OffstageError, RemoteWorkerError } from '..
 import type { FoundJob, JobRef, JobStore } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Envelope, envelope, Verb } from '../wire/envelope.js'
-import { LATEST_TIME } from '../wire/limits.js'
 import type { Caller, Waiting } from './caller.js'
 import type { Dispatcher } from './dispatcher.js'
 import { asOffstageError } from './enqueuer.js'
 import { deadError, encodeStatus, titleOf, versionOf } from './job-status.js'
+import { checkTime } from './job-verbs.js'
 import type { WatchedJobs } from './watched-jobs.js'
 
 const NULL = Uint8Array.of(0xf6)
@@ -59,9 +59,7 @@ class JobCall implements Waiting {
     this.#verb = e.verb
     this.#known = e.known
     this.#runAt = Math.max(e.runAt, 0)
-    if (this.#runAt > LATEST_TIME) {
-      throw new InvalidArgument(`the time ${this.#runAt} lies after the year 9999; it counts milliseconds since 1970`)
-    }
+    checkTime(this.#runAt)
     if (e.job === 0 && (e.worker === '' || e.jobKey === '')) {
       throw new InvalidArgument('a job is named by its id, or by its worker and job key')
     }

@@ -8,7 +8,7 @@ import { InvalidArgument, NoJobKey, type OffstageError, ProtocolError, StoreErro
 import type { Enqueued, JobStore, NewJob } from '../persistence/store.js'
 import { encodeValue } from '../wire/codec.js'
 import { type Envelope, envelope, Verb, WhenTaken } from '../wire/envelope.js'
-import { LATEST_TIME, LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
+import { LONGEST_KEY, MOST_ATTEMPTS } from '../wire/limits.js'
 import { type BulkEntry, bulkEntries, settleEach } from './bulk-entries.js'
 import type { CachedResults } from './cached-results.js'
 import type { Caller } from './caller.js'
@@ -18,6 +18,7 @@ import { fitAll, whenFit } from './fitting.js'
 import type { JobLimits } from './job-limits.js'
 import { encodeJobList, jobFilter } from './job-list.js'
 import type { JobService } from './job-service.js'
+import { ABOUT_A_JOB, checkTime } from './job-verbs.js'
 import type { Logger } from './log.js'
 import type { Registry } from './registry.js'
 import { readAsked } from './schedule/asked.js'
@@ -26,15 +27,6 @@ import { Unanswered } from './unanswered.js'
 
 /** Milliseconds; a timer takes no more. */
 const LONGEST_RUN = 0x7fff_ffff
-
-const ABOUT_A_JOB: ReadonlySet<number> = new Set([
-  Verb.JOB,
-  Verb.JOB_RESULT,
-  Verb.CANCEL_JOB,
-  Verb.RETRY_JOB,
-  Verb.DELETE_JOB,
-  Verb.RESCHEDULE,
-])
 
 const NULL = Uint8Array.of(0xf6)
 const FALSE = Uint8Array.of(0xf4)
@@ -330,11 +322,6 @@ function whenTaken({ whenTaken }: Envelope): NewJob['whenTaken'] {
   if (whenTaken === WhenTaken.REPLACE) return 'replace'
   if (whenTaken === WhenTaken.DEBOUNCE) return 'debounce'
   throw new InvalidArgument(`the rule for a taken key is ${whenTaken}: this server knows 0 to ${WhenTaken.DEBOUNCE}`)
-}
-
-function checkTime(runAt: number): void {
-  if (runAt <= LATEST_TIME) return
-  throw new InvalidArgument(`the time ${runAt} lies after the year 9999; it counts milliseconds since 1970`)
 }
 
 function yesOrNo(value: boolean): Uint8Array {
